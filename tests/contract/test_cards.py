@@ -127,6 +127,12 @@ def test_what_only_k3_can() -> None:
     assert MODELS["kimi-k3"].efforts == Efforts(("low", "high", "max"), "max")
 
 
+@pytest.mark.parametrize("model", MODELS)
+def test_all_but_k2_thinking_see(model: str) -> None:
+    """contract.md 5.1: the rows of the hosted models from K2.5 on say that they take images and videos."""
+    assert MODELS[model].sees == (frozenset() if "thinking" in model else {"image", "video"})
+
+
 def test_a_card_is_a_value() -> None:
     with pytest.raises(AttributeError):
         setattr(CARDS[0], "id", "other")  # noqa: B010 - the checker knows that this cannot work

@@ -111,7 +111,7 @@ def test_reasoning_may_be_missing_where_thinking_is_off() -> None:
 
 def test_an_unknown_part_is_named() -> None:
     parts = [{"type": "audio_url", "text": "x"}]
-    with pytest.raises(InvalidRequest, match=r"messages\[0\] has a content part of type 'audio_url'"):
+    with pytest.raises(InvalidRequest, match=r"messages\[0\].content\[0\] is a content part of type 'audio_url'"):
         check_conversation(conversation({"role": "user", "content": parts}), thinking=True)
 
 

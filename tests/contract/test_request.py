@@ -158,7 +158,7 @@ def test_too_many_or_too_long_stops(sent: object, text: str) -> None:
 def test_a_picture_is_refused_rather_than_not_looked_at(kind: str) -> None:
     content = [{"type": "text", "text": "what is it"}, {"type": kind, kind: {"url": "data:image/png;base64,AA=="}}]
     text = refusal(messages=[{"role": "user", "content": content}])
-    assert text.startswith(f"Invalid request: messages[0] has a part of type '{kind}'")
+    assert text.startswith(f"Invalid request: messages[0].content[1] is of type '{kind}', but the model that serves")
 
 
 def test_the_conversation_and_the_tools_are_checked() -> None:

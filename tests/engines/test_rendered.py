@@ -192,3 +192,9 @@ async def test_the_reason_is_the_engines(reason: str) -> None:
     (*_, last) = await answer(Saying(READ, TextDelta("x"), done), request(thinking={"type": "disabled"}))
     assert isinstance(last, Finished)
     assert last.finish_reason == reason
+
+
+def test_it_cannot_see() -> None:
+    """A text engine gets text alone."""
+    engine: Engine = RenderedEngine(Saying(), kimi_k2.render, KIMI)
+    assert engine.sees == frozenset()

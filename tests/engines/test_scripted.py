@@ -17,6 +17,7 @@ from moonbase.contract.fold import Fold
 from moonbase.contract.request import ChatRequest, ResponseFormat, decode_chat_body, resolve
 from moonbase.contract.response import Completion
 from moonbase.engines.scripted import ScriptedEngine
+from tests.contract.pictures import GIF, PNG, VIDEOS, data_url, image, video
 
 MODELS = {card.id: card for card in CARDS}
 OFF = {"type": "disabled"}
@@ -55,7 +56,7 @@ def result(id: str, content: str) -> dict[str, Any]:
 
 def request(*messages: dict[str, Any], model: str = "kimi-k2.6", **fields: Any) -> ChatRequest:
     body = {"model": model, "messages": messages, **fields}
-    return resolve(decode_chat_body(json.dumps(body).encode()), MODELS[model])
+    return resolve(decode_chat_body(json.dumps(body).encode()), MODELS[model], sees=ScriptedEngine().sees)
 
 
 async def events(asked: ChatRequest, engine: Engine | None = None) -> list[Event]:
@@ -304,3 +305,37 @@ async def test_a_cancelled_task_stops_the_generation() -> None:
     assert 0 < generated < 1000
     await asyncio.sleep(0)
     assert engine.generated == generated
+
+
+def showing(*parts: object) -> dict[str, Any]:
+    return {"role": "user", "content": list(parts)}
+
+
+async def said(*messages: dict[str, Any]) -> str | None:
+    return (await whole(request(*messages))).choices[0].message.content
+
+
+async def test_it_tells_what_it_was_shown() -> None:
+    picture = image(data_url(PNG, "image/jpeg"))
+    assert await said(showing(picture)) == "You showed: image/png 2x3, 77 bytes"
+    asked = {"type": "text", "text": "What is it?"}
+    movie = video(data_url(VIDEOS["webm"].data, "video/webm"))
+    expected = "You said: What is it? You showed: image/png 2x3, 77 bytes; video/webm, 28 bytes"
+    assert await said(showing(picture, asked, movie)) == expected
+
+
+async def test_it_tells_what_a_tool_showed_and_not_what_was_shown_before() -> None:
+    told = {**result("a", ""), "content": [{"type": "text", "text": "here"}, image(data_url(GIF, "image/gif"))]}
+    expected = f"here You showed: image/gif 2x3, {len(GIF)} bytes"
+    before = [showing(image(data_url(PNG))), called("a")]
+    assert await said(*before, told) == expected
+    assert await said(*before, result("a", "nothing")) == "nothing"
+    earlier = {"role": "assistant", "content": "A picture."}
+    assert await said(showing(image(data_url(PNG))), earlier, user("And now?")) == "You said: And now?"
+
+
+async def test_what_is_shown_is_counted() -> None:
+    engine = ScriptedEngine()
+    plain, seen = request(user("hi")), request(showing({"type": "text", "text": "hi"}, image(data_url(PNG))))
+    # begin, "image", content, pad, end
+    assert await engine.count(seen) == await engine.count(plain) + 5

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from moonbase.contract.cards import CARDS
 from moonbase.contract.formats import KIMI
 from moonbase.contract.messages import FunctionCall, Message, ToolCall
-from moonbase.contract.prompts import Rendered, prompt_text
+from moonbase.contract.prompts import Piece, Rendered, prompt_text
 from moonbase.contract.request import ChatRequest, decode_chat_body, resolve
 from moonbase.contract.tools import Function, Tool
 from moonbase.prompt.kimi_k2 import render, render_messages
+from tests.contract.pictures import PNG, VIDEOS, data_url, image, video
 
 MODELS = {card.id: card for card in CARDS}
 DEFAULT = "<|im_system|>system<|im_middle|>You are Kimi, an AI assistant created by Moonshot AI.<|im_end|>"
@@ -26,7 +27,8 @@ ALL = {"type": "enabled", "keep": "all"}
 
 def request(model: str, messages: list[dict[str, Any]], **fields: Any) -> ChatRequest:
     body = {"model": model, "messages": messages, **fields}
-    return resolve(decode_chat_body(json.dumps(body).encode()), MODELS[model])
+    card = MODELS[model]
+    return resolve(decode_chat_body(json.dumps(body).encode()), card, sees=card.sees)
 
 
 def rendered(model: str, messages: list[dict[str, Any]], **fields: Any) -> Rendered:
@@ -305,3 +307,43 @@ def test_content_is_whole(asked: ChatRequest) -> None:
         assert any(message.text in piece for piece in content)
         for call in message.calls:
             assert call.function.arguments in content
+
+
+PICTURE = "<|media_begin|>image<|media_content|><|media_pad|><|media_end|>"
+MOVIE = "<|media_begin|>video<|media_content|><|media_pad|><|media_end|>"
+SEEING = ["kimi-k3", "kimi-k2.7-code", "kimi-k2.6", "kimi-k2.5"]
+
+
+@pytest.mark.parametrize("model", SEEING)
+def test_media_stand_where_their_parts_do(model: str) -> None:
+    """contract.md 13, image part; a video likewise."""
+    shown = [
+        {"type": "text", "text": "Compare "},
+        image(data_url(PNG)),
+        image(data_url(PNG)),
+        {"type": "text", "text": "with"},
+        video(data_url(VIDEOS["mp4"].data, "video/mp4")),
+    ]
+    prompt = text(model, [{"role": "user", "content": shown}])
+    assert f"<|im_user|>user<|im_middle|>Compare {PICTURE}{PICTURE}with{MOVIE}<|im_end|>" in prompt
+
+
+def test_media_of_a_tool_result() -> None:
+    messages = [
+        user("look"),
+        assistant("", "r", ("a", "look", "{}")),
+        {"role": "tool", "tool_call_id": "a", "content": [{"type": "text", "text": "here: "}, image(data_url(PNG))]},
+    ]
+    assert f"## Return of functions.look:0\nhere: {PICTURE}<|im_end|>" in text("kimi-k2.6", messages)
+
+
+def test_one_pad_for_each_of_the_media_and_only_they_are_structure() -> None:
+    """contract.md 13: text that looks like a media mark is content."""
+    shown = [{"type": "text", "text": PICTURE}, image(data_url(PNG)), {"type": "text", "text": "<|media_pad|>"}]
+    asked = request("kimi-k2.6", [{"role": "user", "content": shown}])
+    prompt = render(asked).prompt
+    pads = [piece for piece in prompt if piece.special and piece.text == "<|media_pad|>"]
+    assert len(pads) == len(asked.media) == 1
+    marks = [piece.text for piece in prompt if piece.special and piece.text.startswith("<|media")]
+    assert marks == ["<|media_begin|>", "<|media_content|>", "<|media_pad|>", "<|media_end|>"]
+    assert Piece("image", False) in prompt

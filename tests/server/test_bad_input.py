@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from moonbase.engines.scripted import ScriptedEngine
+from tests.contract.pictures import image, video
 from tests.running import Running, make_platform, running
 from tests.server.client import Json, body, complete, error_of, post, stream, user
 
@@ -88,8 +89,20 @@ MISUSE: dict[str, tuple[Json, str]] = {
     "no budget": (body(max_tokens=0), "max_tokens"),
     "unknown role": (body({"role": "robot", "content": "x"}), "messages[0].role"),
     "an image for a blind model": (
-        body({"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}}]}),
-        "cannot see",
+        body({"role": "user", "content": [image("data:image/png;base64,AA")]}, model="kimi-k2-thinking"),
+        "messages[0].content[0] is of type 'image_url', but the model that serves this request cannot see images",
+    ),
+    "an image elsewhere": (
+        body({"role": "user", "content": [image("https://example.com/a.png")]}),
+        "Invalid request: unsupported image url: https://example.com/a.png",
+    ),
+    "an image of bad bytes": (
+        body({"role": "user", "content": [image("data:image/png;base64,AAAA")]}),
+        "Invalid request: unsupported image format: messages[0].content[0]",
+    ),
+    "a video that nobody uploaded": (
+        body({"role": "user", "content": [video("ms://file_1")]}),
+        "Invalid request: file file_1 is not found",
     ),
 }
 

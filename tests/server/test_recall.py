@@ -150,3 +150,19 @@ def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     (tmp_path / "recall.db").write_text("not a database, but long enough to be read as a broken one " * 100)
     with pytest.raises(SettingsError, match=r"recall\.db"):
         Recall(tmp_path / "recall.db")
+
+
+@pytest.mark.parametrize("member", ["image_url", "video_url"])
+def test_what_was_shown_tells_conversations_apart(recall: Recall, member: str) -> None:
+    """An image is part of what was asked, whichever of its two spellings is sent."""
+
+    def asked(url: str, *, bare: bool = False) -> list[Message]:
+        part = {"type": member, member: url if bare else {"url": url}}
+        return [msgspec.convert({"role": "user", "content": [part]}, Message)]
+
+    one, two = "data:image/png;base64," + "A" * 3_000_000, "data:image/png;base64," + "A" * 2_999_999 + "B"
+    recall.remember("one", asked(one), [answer("first")])
+    recall.remember("one", asked(two), [answer("second")])
+    assert restored(recall, [*asked(one), sent_back()]) == "first"
+    assert restored(recall, [*asked(two, bare=True), sent_back()]) == "second"
+    assert restored(recall, [*asked("data:image/png;base64,C"), sent_back()]) is None

@@ -83,7 +83,7 @@ def by_card(card: ModelCard) -> Profile:
         sampling=card.sampling,
         boundary=card.reasoning_boundary,
         family="k3" if card.call_id_form == "name_index" else "k2",
-        images=card.supports_image_in,
+        images="image" in card.sees,
         context=card.context_length,
         source=f"the card of {card.id}",
     )

@@ -10,6 +10,8 @@ from typing import Literal
 import msgspec
 from msgspec.structs import replace
 
+from moonbase.contract.media_formats import MediaKind
+
 ThinkingSwitch = Literal["only", "both"]
 KeepPolicy = Literal["always", "optional", "none"]
 PromptStyle = Literal["kimi-k2-thinking", "kimi-k2.6", "kimi-k2.7-code", "kimi-k3"]
@@ -64,7 +66,7 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
     prompt: always, on request, or never. `efforts`: None where `reasoning_effort` is no parameter; where it is one, it
     takes the place of `thinking`. `requires_while_thinking`: `tool_choice` "required" goes with thinking (1.6).
     `dynamic_tools`: a system message may bring tools (1.7). `reasoning_boundary`: an empty `reasoning_content` frame
-    closes the reasoning of a stream (2.4).
+    closes the reasoning of a stream (2.4). `sees`: the kinds of media that it can be shown (1.4).
     """
 
     id: str
@@ -82,10 +84,10 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
     dynamic_tools: bool = False
     call_id_form: CallIdForm = "name:index"
     reasoning_boundary: bool = True
-    supports_image_in: bool = False
-    supports_video_in: bool = False
+    sees: frozenset[MediaKind] = frozenset()
 
 
+_SEEING: frozenset[MediaKind] = frozenset({"image", "video"})
 LOCKED = SamplingPolicy(
     temperature=Pin(1.0, 0.6),
     top_p=Pin(0.95, 0.95),
@@ -116,6 +118,7 @@ _K3 = ModelCard(
     requires_while_thinking=True,
     dynamic_tools=True,
     call_id_form="name_index",
+    sees=_SEEING,
 )
 _K2_6 = ModelCard(
     id="kimi-k2.6",
@@ -128,6 +131,7 @@ _K2_6 = ModelCard(
     sampling=LOCKED,
     prompt_style="kimi-k2.6",
     price=Price(0.95, 0.16, 4.00),
+    sees=_SEEING,
 )
 _K2_7_CODE = replace(
     _K2_6,
@@ -164,6 +168,7 @@ _K2_THINKING = replace(
     sampling=FREE,
     prompt_style="kimi-k2-thinking",
     price=Price(0.60, 0.15, 2.50),
+    sees=frozenset(),
 )
 _K2_THINKING_TURBO = replace(
     _K2_THINKING,

@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 import msgspec
 
 from moonbase.contract.events import Event, Failed, PromptRead
+from moonbase.contract.media_formats import MediaKind
 from moonbase.contract.prompts import Prompt
 from moonbase.contract.request import ChatRequest, Sampling
 
@@ -38,6 +39,11 @@ class Engine(Protocol):
     @property
     def context_length(self) -> int | None:
         """Longest prompt plus answer, in tokens; None where the engine has no limit of its own."""
+        ...
+
+    @property
+    def sees(self) -> frozenset[MediaKind]:
+        """What it can be shown; a request's `media` has nothing else."""
         ...
 
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from moonbase.contract.errors import InvalidRequest
+from moonbase.contract.media_formats import MediaKind
 from moonbase.contract.tools import Tool
 
 Role = Literal["system", "user", "assistant", "tool"]
+
+MEDIA_PARTS: Mapping[str, MediaKind] = MappingProxyType({"image_url": "image", "video_url": "video"})
+"""Types of part that show something."""
 
 
 class FunctionCall(msgspec.Struct, frozen=True):
@@ -26,13 +32,25 @@ class ToolCall(msgspec.Struct, frozen=True):
     type: str = "function"
 
 
+class MediaUrl(msgspec.Struct, frozen=True):
+    """The object form of `image_url` and `video_url`; other members (`detail`) are ignored."""
+
+    url: str
+
+
 class Part(msgspec.Struct, frozen=True, omit_defaults=True):
     """One part of a content array: text, image_url or video_url."""
 
     type: str
     text: str | None = None
-    image_url: str | dict[str, object] | None = None
-    video_url: str | dict[str, object] | None = None
+    image_url: str | MediaUrl | None = None
+    video_url: str | MediaUrl | None = None
+
+    @property
+    def url(self) -> str | None:
+        """Where the image or the video of this part is; None where the part lacks it, or shows nothing."""
+        shown = {"image_url": self.image_url, "video_url": self.video_url}.get(self.type)
+        return shown.url if isinstance(shown, MediaUrl) else shown
 
 
 class Message(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -54,8 +72,13 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True):
         if isinstance(self.content, str):
             return self.content
         if isinstance(self.content, list):
-            return "".join(part.text or "" for part in self.content)
+            return "".join(part.text or "" for part in self.content if part.type == "text")
         return ""
+
+    @property
+    def parts(self) -> list[Part]:
+        """The parts of the content; none where it is a string."""
+        return self.content if isinstance(self.content, list) else []
 
     @property
     def reasoning(self) -> str:
@@ -118,9 +141,8 @@ def _check_all_answered(waiting: dict[str, int]) -> None:
 
 
 def _check_content(index: int, message: Message) -> None:
-    if isinstance(message.content, list):
-        for part in message.content:
-            _check_part(index, part)
+    for position, part in enumerate(message.parts):
+        _check_part(f"messages[{index}].content[{position}]", message.role, part)
     if message.role == "assistant" and not (message.text.strip(" ") or message.calls or message.has_reasoning):
         raise InvalidRequest(
             f"Invalid request: the message at position {index} with role 'assistant' must not be empty"
@@ -146,20 +168,21 @@ def _check_tools(index: int, message: Message, *, dynamic_tools: bool) -> None:
         raise InvalidRequest(f"Invalid request: messages[{index}].tools cannot be used with content")
 
 
-def _check_part(index: int, part: Part) -> None:
+def _check_part(place: str, role: Role, part: Part) -> None:
     if part.type == "text":
         if not part.text:
             raise InvalidRequest("Invalid request: text content is empty")
-    elif part.type in ("image_url", "video_url"):
-        if part.image_url is None and part.video_url is None:
-            raise InvalidRequest(
-                f"Invalid request: the part of type '{part.type}' in messages[{index}] has no `{part.type}` member"
-            )
-    else:
+    elif part.type not in MEDIA_PARTS:
         raise InvalidRequest(
-            f"Invalid request: messages[{index}] has a content part of type '{part.type}'; "
-            "expected text, image_url or video_url"
+            f"Invalid request: {place} is a content part of type '{part.type}'; expected text, image_url or video_url"
         )
+    elif role not in ("user", "tool"):
+        raise InvalidRequest(
+            f"Invalid request: {place} is of type '{part.type}' in a message with role '{role}'; only user and tool "
+            "messages may have such a part"
+        )
+    elif part.url is None:
+        raise InvalidRequest(f"Invalid request: the `{place}.{part.type}` field in the request is required")
 
 
 def _check_reasoning(index: int, message: Message, *, thinking: bool) -> None:

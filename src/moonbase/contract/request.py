@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Literal
 
 import msgspec
@@ -9,6 +10,8 @@ import msgspec
 from moonbase.contract.cards import ModelCard, Pin, Range, SamplingPolicy
 from moonbase.contract.decoding import convert, decode
 from moonbase.contract.errors import InvalidRequest
+from moonbase.contract.media import Media, read_media
+from moonbase.contract.media_formats import MediaKind
 from moonbase.contract.messages import Message, check_conversation
 from moonbase.contract.mfjs import Level, check_response_format
 from moonbase.contract.thinking import Thinking, ThinkingControl, resolve_thinking
@@ -82,6 +85,8 @@ class ChatRequest(msgspec.Struct, frozen=True):
     stop: tuple[str, ...] = ()
     response_format: ResponseFormat | None = None
     cache_key: str | None = None
+    media: tuple[Media, ...] = ()
+    """The images and videos of the messages, decoded, in the order of their parts."""
 
     @property
     def declared(self) -> tuple[Tool, ...]:
@@ -99,11 +104,14 @@ def decode_chat_body(data: bytes) -> ChatBody:
     return decode(data, ChatBody)
 
 
-def resolve(body: ChatBody, card: ModelCard, level: Level = "strict") -> ChatRequest:
-    """Check `body` against `card` and fill in its defaults; raises `InvalidRequest`. Schemas are checked at `level`."""
+def resolve(
+    body: ChatBody, card: ModelCard, level: Level = "strict", *, sees: Collection[MediaKind] = ()
+) -> ChatRequest:
+    """Check `body` against `card` and fill in its defaults; raises `InvalidRequest`. Schemas are checked at `level`;
+    `sees` is what the model that serves can be shown. Takes a second for 100 MB of images: keep that off a loop."""
     thinking = resolve_thinking(card, body.thinking, body.reasoning_effort)
     check_conversation(body.messages, thinking=thinking.enabled, dynamic_tools=card.dynamic_tools)
-    _check_text_only(body.messages)
+    media = read_media(body.messages, sees)
     tools = body.tools or []
     declared = [*tools, *(tool for message in body.messages for tool in message.tools or ())]
     check_tools(declared, level=level)
@@ -127,6 +135,7 @@ def resolve(body: ChatBody, card: ModelCard, level: Level = "strict") -> ChatReq
         stop=_resolve_stop(body.stop),
         response_format=_resolve_format(body, level),
         cache_key=body.prompt_cache_key,
+        media=media,
     )
 
 
@@ -194,15 +203,3 @@ def _check_logprobs(body: ChatBody) -> None:
         raise InvalidRequest("Invalid request: logprobs must be set to true if top_logprobs is used")
     if body.logprobs:
         raise InvalidRequest("invalid logprobs: only false is allowed for this model")
-
-
-def _check_text_only(messages: list[Message]) -> None:
-    """No engine here can see yet; say so rather than answer as if the picture had been looked at."""
-    for index, message in enumerate(messages):
-        if isinstance(message.content, list):
-            for part in message.content:
-                if part.type != "text":
-                    raise InvalidRequest(
-                        f"Invalid request: messages[{index}] has a part of type '{part.type}', but the model that "
-                        "serves this request cannot see; send text parts only"
-                    )

@@ -12,6 +12,7 @@ from moonbase.contract.engine import TextDelta, TextDone, TextEngine, TextReques
 from moonbase.contract.errors import ApiError, UnexpectedOutput
 from moonbase.contract.events import Event, Failed, PromptRead
 from moonbase.contract.formats import OutputFormat
+from moonbase.contract.media_formats import MediaKind
 from moonbase.contract.prompts import Rendered
 from moonbase.contract.request import ChatRequest
 from moonbase.parse.pipeline import AnswerParser
@@ -37,6 +38,11 @@ class RenderedEngine:
     @property
     def context_length(self) -> int | None:
         return self._text.context_length
+
+    @property
+    def sees(self) -> frozenset[MediaKind]:
+        """Nothing: a text engine gets text alone."""
+        return frozenset()
 
     async def count(self, request: ChatRequest) -> int:
         return await self._text.count(self._render(request).prompt)

@@ -8,8 +8,9 @@ The directions stand in the user messages since the last assistant message:
     Call the tool `NAME` with these JSON arguments: {…}
 
 makes it think and call that tool, once for each such direction. When tool results are the newest messages, it answers
-with the last result's exact text. Otherwise it thinks, then answers from the user's text. A forced call without a
-direction gets the smallest arguments that its schema allows.
+with the last result's exact text. Otherwise it thinks, then answers from the user's text. It sees: what it was shown
+it describes from the bytes, "You showed: image/png 2x3, 75 bytes". A forced call without a direction gets the smallest
+arguments that its schema allows.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from typing import Any, NamedTuple
 from moonbase.contract.errors import InvalidRequest, context_exceeded
 from moonbase.contract.events import Event, Failed, PromptRead
 from moonbase.contract.formats import KIMI
+from moonbase.contract.media import Media
+from moonbase.contract.media_formats import MediaKind
 from moonbase.contract.messages import Message
 from moonbase.contract.prompts import Piece, prompt_text
 from moonbase.contract.request import ChatRequest
@@ -72,6 +75,10 @@ class ScriptedEngine:
     @property
     def context_length(self) -> int | None:
         return self._context
+
+    @property
+    def sees(self) -> frozenset[MediaKind]:
+        return frozenset({"image", "video"})
 
     async def count(self, request: ChatRequest) -> int:
         return len(_tokens(prompt_text(render(request).prompt)))
@@ -196,10 +203,27 @@ def _forced_calls(request: ChatRequest) -> list[_Call]:
 def _answer(request: ChatRequest) -> str:
     newest = request.messages[-1]
     if newest.role == "tool":
-        return newest.text
+        return _joined(newest.text, _shown(request, 1))
     wanted = request.response_format
     if wanted is not None and wanted.type != "text":
         schema: Any = (wanted.json_schema or {}).get("schema")
         return compact_json(minimal_value(schema))
-    asked = " ".join(message.text for message in _new_messages(request) if message.role == "user")
-    return f"You said: {asked}" if asked else "You said nothing yet."
+    new = _new_messages(request)
+    asked = " ".join(message.text for message in new if message.role == "user")
+    return _joined(f"You said: {asked}" if asked else "", _shown(request, len(new))) or "You said nothing yet."
+
+
+def _joined(*texts: str) -> str:
+    return " ".join(filter(None, texts))
+
+
+def _shown(request: ChatRequest, newest: int) -> str:
+    """What the `newest` last messages show."""
+    since = len(request.messages) - newest
+    seen = [_described(media) for media in request.media if media.message >= since]
+    return f"You showed: {'; '.join(seen)}" if seen else ""
+
+
+def _described(media: Media) -> str:
+    size = f" {media.width}x{media.height}" if media.width else ""
+    return f"{media.type}{size}, {len(media.data)} bytes"

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from moonbase.contract.cards import PromptStyle
-from moonbase.contract.messages import Message
+from moonbase.contract.messages import MEDIA_PARTS, Message
 from moonbase.contract.prompts import Opening, Piece, Prompt, Rendered
 from moonbase.contract.request import ChatRequest
 from moonbase.contract.thinking import Thinking
@@ -30,6 +30,10 @@ SECTION_END = Piece("<|tool_calls_section_end|>", True)
 CALL = Piece("<|tool_call_begin|>", True)
 CALL_ARGUMENTS = Piece("<|tool_call_argument_begin|>", True)
 CALL_END = Piece("<|tool_call_end|>", True)
+MEDIA = Piece("<|media_begin|>", True)
+MEDIA_CONTENT = Piece("<|media_content|>", True)
+MEDIA_PAD = Piece("<|media_pad|>", True)
+MEDIA_END = Piece("<|media_end|>", True)
 
 _ROLE_MARKS = {"user": USER, "assistant": ASSISTANT}
 
@@ -124,15 +128,28 @@ def _message(message: Message, ids: list[str], *, keep: bool) -> list[Piece]:
     mark = _ROLE_MARKS.get(message.role, SYSTEM)
     pieces = [mark, Piece(message.name or message.role, False), MIDDLE]
     if message.role == "tool":
-        return [*pieces, Piece(f"## Return of {ids[0] if ids else ''}\n{message.text}", False)]
+        return [*pieces, Piece(f"## Return of {ids[0] if ids else ''}\n", False), *_content(message)]
     if message.role == "assistant":
         pieces += [THINK, *_text(message.reasoning if keep else ""), THINK_END]
-    pieces += _text(message.text)
+    pieces += _content(message)
     if message.calls:
         pieces.append(SECTION)
         for call, call_id in zip(message.calls, ids, strict=True):
             pieces += [CALL, Piece(call_id, False), CALL_ARGUMENTS, *_text(call.function.arguments), CALL_END]
         pieces.append(SECTION_END)
+    return pieces
+
+
+def _content(message: Message) -> list[Piece]:
+    """The content; each image or video is one pad, which an engine widens for that item of the request's media."""
+    if not message.parts:
+        return _text(message.text)
+    pieces: list[Piece] = []
+    for part in message.parts:
+        if kind := MEDIA_PARTS.get(part.type):
+            pieces += [MEDIA, Piece(kind, False), MEDIA_CONTENT, MEDIA_PAD, MEDIA_END]
+        else:
+            pieces += _text(part.text or "")
     return pieces
 
 

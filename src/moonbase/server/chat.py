@@ -5,8 +5,11 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from functools import partial
+from typing import NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from moonbase.contract.cards import ModelCard
 from moonbase.contract.chunks import ChunkWriter
@@ -28,12 +31,22 @@ from moonbase.server.wire import (
     Receive,
     Scope,
     Send,
+    off_loop,
     read_body,
     respond,
     send_body,
     start_response,
     until_disconnect,
 )
+
+
+class _Prepared(NamedTuple):
+    """A request that can be answered: by whom, and how the answer is to travel."""
+
+    served: Served
+    request: ChatRequest
+    streams: bool
+    options: StreamOptions
 
 
 class ChatCompletions:
@@ -43,19 +56,28 @@ class ChatCompletions:
         self._platform = platform
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send, *, owner: str, entry: Entry) -> None:
-        body = decode_chat_body(await read_body(scope, receive, limit=self._platform.max_body))
+        prepared = await self._read(scope, receive, owner, entry)
+        answer = _Answer(self._platform, prepared.served, prepared.request, owner, entry, send)
+        work = answer.stream(prepared.options) if prepared.streams else answer.whole()
+        await until_disconnect(receive, work)
+
+    async def _read(self, scope: Scope, receive: Receive, owner: str, entry: Entry) -> _Prepared:
+        data = await read_body(scope, receive, limit=self._platform.max_body)
+        return await off_loop(lambda: self._prepare(data, owner, entry), size=len(data))
+
+    def _prepare(self, data: bytes, owner: str, entry: Entry) -> _Prepared:
+        """From a body to a request that is resolved; for a large body this runs in a thread."""
+        body = decode_chat_body(data)
         entry.model = body.model
         served = self._platform.model(body.model)
         body = self._reasoned(self._unsealed(body, owner), served.card, owner, entry)
-        request = resolve(body, served.card, self._platform.schema_level)
-        answer = _Answer(self._platform, served, request, owner, entry, send)
-        work = answer.stream(body.stream_options or StreamOptions()) if body.stream else answer.whole()
-        await until_disconnect(receive, work)
+        request = resolve(body, served.card, self._platform.schema_level, sees=served.sees)
+        return _Prepared(served, request, bool(body.stream), body.stream_options or StreamOptions())
 
     def _unsealed(self, body: ChatBody, owner: str) -> ChatBody:
         """The body with encrypted tool outputs opened; they never leave the server in clear (contract.md 6.1)."""
         messages = [self._open(message, owner) for message in body.messages]
-        return msgspec.structs.replace(body, messages=messages)
+        return replace(body, messages=messages)
 
     def _reasoned(self, body: ChatBody, card: ModelCard, owner: str, entry: Entry) -> ChatBody:
         """The body with the reasoning that its client dropped, where this server knows it (contract.md 3)."""
@@ -70,13 +92,19 @@ class ChatCompletions:
             messages, entry.restored = self._platform.recall.restore(owner, messages, wanted)
         else:
             messages = [_without_reasoning(message) for message in messages]
-        return msgspec.structs.replace(body, messages=messages)
+        return replace(body, messages=messages)
 
     def _open(self, message: Message, owner: str) -> Message:
         if message.role != "tool" or not message.text:
             return message
-        text = self._platform.sealer.unseal_all(message.text, owner=owner)
-        return message if text == message.text else msgspec.structs.replace(message, content=text)
+        unseal = self._platform.sealer.unseal_all
+        if any(part.type != "text" for part in message.parts):
+            parts = [
+                replace(part, text=unseal(part.text, owner=owner)) if part.text else part for part in message.parts
+            ]
+            return replace(message, content=parts)
+        text = unseal(message.text, owner=owner)
+        return message if text == message.text else replace(message, content=text)
 
 
 class _Answer:
@@ -100,7 +128,7 @@ class _Answer:
                 for event in batch:
                     fold.add(event)
         completion = fold.completion(id=self._id, created=self._created, model=self._request.model)
-        self._finish(fold)
+        await self._finish(fold)
         headers = [JSON, *self._headers(fold.prompt)]
         self._entry.status = 200
         await respond(self._send, 200, msgspec.json.encode(completion), headers)
@@ -123,7 +151,7 @@ class _Answer:
                 data = b"".join(frame(chunk) for event in batch for chunk in writer.write(event))
                 if isinstance(batch[-1], Finished):
                     # Before the client can know that the answer is whole, and come back with it.
-                    self._finish(writer.fold)
+                    await self._finish(writer.fold)
                 if data:
                     await send_body(self._send, data, more=True)
         if not started:
@@ -132,11 +160,12 @@ class _Answer:
         tail = b"" if failed else (frame(writer.summary()) if options.include_usage else b"") + DONE
         await send_body(self._send, tail)
 
-    def _finish(self, fold: Fold) -> None:
+    async def _finish(self, fold: Fold) -> None:
         """Every choice is whole: note what the log and the next turn will ask for."""
         self._entry.usage = fold.usage()
         if len(fold.ended) == self._request.n:
-            self._platform.recall.remember(self._owner, self._request.messages, fold.messages())
+            note = partial(self._platform.recall.remember, self._owner, self._request.messages, fold.messages())
+            await off_loop(note, size=sum(len(media.data) for media in self._request.media))
 
     async def _start(self, first: Event) -> None:
         """The head of the answer, once it is known that there will be one."""
@@ -171,4 +200,4 @@ def _without_reasoning(message: Message) -> Message:
     """The message as one that reasoned, but emptily."""
     if message.role != "assistant" or message.has_reasoning:
         return message
-    return msgspec.structs.replace(message, reasoning_content="")
+    return replace(message, reasoning_content="")

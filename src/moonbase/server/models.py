@@ -22,7 +22,8 @@ class ThinkEfforts(msgspec.Struct, frozen=True):
 
 
 class ModelRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One model. `context_length` is in tokens, and never more than the engine behind it can take."""
+    """One model. `context_length` is in tokens, and never more than the engine behind it can take; nor can more be
+    shown to it than that engine can see."""
 
     id: str
     object: str = "model"
@@ -51,8 +52,8 @@ def model_row(served: Served) -> ModelRow:
         created=card.created,
         context_length=min(card.context_length, limit) if limit else card.context_length,
         display_name=card.display_name,
-        supports_image_in=card.supports_image_in,
-        supports_video_in=card.supports_video_in,
+        supports_image_in="image" in served.sees,
+        supports_video_in="video" in served.sees,
         supports_thinking_type=card.thinking,
         think_efforts=ThinkEfforts(card.efforts.valid, card.efforts.default) if card.efforts else UNSET,
     )

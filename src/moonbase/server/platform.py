@@ -10,6 +10,7 @@ from moonbase.accounts.keys import KeyRing
 from moonbase.contract.cards import ModelCard
 from moonbase.contract.engine import Engine
 from moonbase.contract.errors import unknown_model
+from moonbase.contract.media_formats import MediaKind
 from moonbase.contract.mfjs import Level
 from moonbase.server.drain import Drain
 from moonbase.server.recall import Recall
@@ -27,6 +28,11 @@ class Served:
 
     card: ModelCard
     engine: Engine
+
+    @property
+    def sees(self) -> frozenset[MediaKind]:
+        """What requests may show it: what the model takes and the engine behind it can look at."""
+        return self.card.sees & self.engine.sees
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

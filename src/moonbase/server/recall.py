@@ -43,6 +43,10 @@ _TELLING = 40
 """Characters from which on a text without calls is taken to be one of its kind."""
 
 
+_CHUNK = 1 << 20
+"""Characters of a url that are digested at once, so that 100 MB are not copied whole."""
+
+
 _VERSION = 1
 """Of the file's schema."""
 
@@ -191,12 +195,21 @@ class _Fingerprint:
 
 
 def answer_digest(message: Message | AssistantMessage) -> bytes:
-    """What a message says: its text and its calls, however they are spelled."""
+    """What a message says and shows: its text, its media and its calls, however they are spelled."""
     text = message.content if isinstance(message, AssistantMessage) else message.text
     digest = hashlib.blake2b((text or "").strip().encode("utf-8", "surrogatepass"), digest_size=16)
+    for url in _urls(message):
+        digest.update(b"\0\0")
+        for at in range(0, len(url), _CHUNK):
+            digest.update(url[at : at + _CHUNK].encode("utf-8", "surrogatepass"))
     for call in message.tool_calls or ():
         digest.update(b"\0" + call.function.name.encode() + b"\0" + _plain(call.function.arguments))
     return digest.digest()
+
+
+def _urls(message: Message | AssistantMessage) -> list[str]:
+    """Where the images and videos of a message are; most are the bytes themselves."""
+    return [part.url for part in message.parts if part.url] if isinstance(message, Message) else []
 
 
 def _plain(arguments: str) -> bytes:
