@@ -176,6 +176,8 @@ BROKEN: dict[str, tuple[str, Change]] = {
     "null code of an error": ("refuses-no-messages", errors(lambda body: body["error"].update(code=None))),
     "another text": ("refuses-no-messages", errors(lambda body: body["error"].update(message="Bad request"))),
     "everything is fine": ("refuses-stops-six", lambda answer: answer._replace(status=200)),
+    "images from anywhere": ("refuses-image-by-http", lambda answer: answer._replace(status=200)),
+    "images that are not taken": ("accepts-image", lambda answer: answer._replace(status=400)),
     "a page instead of an error": ("refuses-stop-long", lambda answer: answer._replace(body=b"<html>")),
     "rows without a context": ("models-list", bodies(lambda body: body["data"][0].pop("context_length"))),
     "an estimate that is off": ("estimate", bodies(lambda body: body.get("data", {}).update(total_tokens=1))),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from moonbase.conformance.check import Check, check
-from moonbase.conformance.conversation import TOOLS, asked, call, told
+from moonbase.conformance.conversation import PICTURE, TOOLS, asked, call, shown, told
 from moonbase.conformance.profile import Capability
 from moonbase.conformance.samples import WEATHER, function
 from moonbase.conformance.session import Session, user
@@ -86,6 +86,23 @@ ROWS = (
         "A tool message's content may be an array of text parts.",
         dict(TOOLS),
         (_ASK, asked(), told(content=[{"type": "text", "text": "4 degrees"}])),
+    ),
+    Row("image", "1.4", "An image may be shown as a data URL.", {}, (shown(PICTURE),), ("images",)),
+    Row(
+        "image-bare",
+        "1.4",
+        "`image_url` may be a bare string.",
+        {},
+        ({"role": "user", "content": [{"type": "image_url", "image_url": PICTURE}]},),
+        ("images",),
+    ),
+    Row(
+        "image-from-tool",
+        "1.4",
+        "A tool message may show an image.",
+        dict(TOOLS),
+        (_ASK, asked(), told(content=[{"type": "image_url", "image_url": {"url": PICTURE}}])),
+        ("images",),
     ),
     Row(
         "opaque-ids",

@@ -8,6 +8,10 @@ from types import MappingProxyType
 from moonbase.conformance.samples import WEATHER
 from moonbase.conformance.verdict import Json
 
+PICTURE = (
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAACAAAAAgAQAAAABbAUdZAAAADElEQVR4nGNgGNwAAACgAAGwBmIYAAAAAElFTkSuQmCC"
+)
+"""A black square of 32 by 32 pixels."""
 TOOLS: Mapping[str, object] = MappingProxyType({"tools": [dict(WEATHER)]})
 
 
@@ -21,6 +25,11 @@ def asked(*calls: Json, reasoning: str | None = "I look it up.", **extra: object
     if reasoning is not None:
         message["reasoning_content"] = reasoning
     return {**message, **extra}
+
+
+def shown(url: str) -> Json:
+    """A user's message that is an image alone."""
+    return {"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]}
 
 
 def told(id: str = "get_weather:0", content: object = "4 degrees, rain") -> Json:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from moonbase.conformance.conversation import TOOLS
+from moonbase.conformance.conversation import PICTURE, TOOLS, shown
 from moonbase.conformance.profile import Known, Profile, by_card, card_of, sampling_policy
 from moonbase.conformance.session import Session, prompt_tokens, user
 from moonbase.conformance.verdict import Json, Violation, mapping, sequence
@@ -45,8 +45,8 @@ async def _asked(wire: Wire, model: str) -> Profile:
     unknown = Profile("only", "none", sampling_policy("free"), False, "k2", False, _CONTEXT, "probes")
     session = Session(wire, model, unknown, budget=8)
 
-    async def takes(**extra: object) -> bool:
-        return (await wire.chat(session.body(user("Hi."), **extra))).status == 200
+    async def takes(*messages: Json, **extra: object) -> bool:
+        return (await wire.chat(session.body(*messages or (user("Hi."),), **extra))).status == 200
 
     keep = await _keep(session) if await takes(thinking={"type": "enabled", "keep": "all"}) else "none"
     return replace(
@@ -55,6 +55,7 @@ async def _asked(wire: Wire, model: str) -> Profile:
         keep=keep,
         sampling=sampling_policy("free" if await takes(temperature=0.3) else "locked"),
         boundary=keep != "none",
+        images=await takes(shown(PICTURE)),
     )
 
 

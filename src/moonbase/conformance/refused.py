@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from moonbase.conformance.check import Check, check
-from moonbase.conformance.conversation import TOOLS, asked, call, told
+from moonbase.conformance.conversation import TOOLS, asked, call, shown, told
 from moonbase.conformance.envelope import refused
 from moonbase.conformance.profile import Capability
 from moonbase.conformance.samples import WEATHER, function
@@ -17,6 +17,7 @@ _NAME = "function name is invalid, must start with a letter"
 _MFJS = "is not a valid moonshot flavored json schema"
 _UNANSWERED = "insufficient tool messages following tool_calls message"
 _TYPE = "field in the request (expected type"
+_SVG = "data:image/svg+xml;base64,PHN2ZyB4bWxucz0iaHR0cDovL3d3dy53My5vcmcvMjAwMC9zdmciLz4="
 _UNTYPED = {"type": "object", "properties": {"x": {"enum": ["a", "b"]}}}
 
 
@@ -37,10 +38,6 @@ def _format(**json_schema: Any) -> Json:
 
 def _named(name: str) -> Json:
     return {"tools": [function(name)]}
-
-
-def _image(url: str) -> tuple[Json, ...]:
-    return ({"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]},)
 
 
 ROWS = (
@@ -134,9 +131,11 @@ ROWS = (
     Row("top-logprobs-alone", "4.3", "logprobs must be set to true if top_logprobs is used", {"top_logprobs": 2}),
     Row("choice-unknown", "1.6", "", {**TOOLS, "tool_choice": "perhaps"}),
     Row("choice-required-no-tools", "1.6", "", {"tool_choice": "required"}),
-    Row("image-by-http", "4.3", "unsupported image url", {}, _image("https://example.com/a.png"), ("images",)),
-    Row("image-bad-bytes", "4.3", "unsupported image format", {}, _image("data:image/png;base64,AAAA"), ("images",)),
-    Row("image-blind", "1.4", "", {}, _image("data:image/png;base64,AAAA"), ("blind",)),
+    Row("image-by-http", "4.3", "unsupported image url", {}, (shown("https://example.com/a.png"),), ("images",)),
+    Row("image-bad-bytes", "4.3", "unsupported image format", {}, (shown("data:image/png;base64,AAAA"),), ("images",)),
+    Row("image-svg", "1.4", "", {}, (shown(_SVG),), ("images",)),
+    Row("image-no-file", "1.4", "", {}, (shown("ms://no-such-file"),), ("images",)),
+    Row("image-blind", "1.4", "", {}, (shown("data:image/png;base64,AAAA"),), ("blind",)),
     Row(
         "dynamic-tools", "1.7", "tokenization failed", {}, ({"role": "system", "tools": [dict(WEATHER)]}, _HI), ("k2",)
     ),
