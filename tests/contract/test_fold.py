@@ -119,3 +119,26 @@ def test_a_failure_is_raised() -> None:
     with pytest.raises(Unavailable) as caught:
         folded(PromptRead(1, 0), ContentDelta("half"), Failed(error))
     assert caught.value is error
+
+
+def test_the_counts_so_far_of_an_answer_that_goes_on() -> None:
+    """contract.md 2.2: what an aborted answer has cost, finished choices and others."""
+    fold = Fold()
+    assert fold.usage() == fold.usage_of(0) == Usage()
+    fold.add(PromptRead(9, 4))
+    assert fold.usage() == fold.usage_of(0) == Usage(9, 0, 0, 4)
+    assert not fold.has_reasoning(0)
+    for event in (ReasoningDelta("hm", 2), ReasoningEnded(3, reasoning=1), ContentDelta("x", 4)):
+        fold.add(event)
+    assert fold.has_reasoning(0)
+    assert fold.usage() == fold.usage_of(0) == Usage(9, 9, 3, 4)
+    fold.add(ContentDelta("y", 5, choice=1))
+    fold.add(Finished("stop", Usage(9, 6, 0, 4), 1))
+    assert fold.usage_of(1) == Usage(9, 6, 0, 4)
+    assert fold.usage() == Usage(9, 15, 3, 4)
+
+
+def test_reasoning_that_ended_at_once_has_no_text() -> None:
+    fold = Fold()
+    fold.add(ReasoningEnded())
+    assert not fold.has_reasoning(0)

@@ -14,7 +14,6 @@ from moonbase.contract.events import (
     ReasoningDelta,
     ReasoningEnded,
     ToolCallOpened,
-    Usage,
 )
 from moonbase.contract.fold import Fold
 from moonbase.contract.response import usage_body
@@ -35,8 +34,6 @@ class ChunkWriter:
         self._boundary = boundary
         self._continuous = continuous
         self._prefix: dict[int, bytes] = {}
-        self._reasoned: set[int] = set()
-        self._tokens: dict[int, tuple[int, int]] = {}
         self.fold = Fold()
         """The answer so far, as it would be if it were not streamed."""
 
@@ -44,18 +41,15 @@ class ChunkWriter:
         """The chunks (JSON, no SSE framing) that `event` becomes."""
         if not isinstance(event, Failed):
             self.fold.add(event)
-            if not isinstance(event, PromptRead | Finished):
-                self._counted(event)
         match event:
             case ReasoningDelta():
-                self._reasoned.add(event.choice)
                 return self._delta(event.choice, b'{"reasoning_content":' + _encode(event.text) + b"}")
             case ContentDelta():
                 return self._delta(event.choice, b'{"content":' + _encode(event.text) + b"}")
             case ReasoningEnded():
                 # An empty frame also says "reasoned, but empty", without which a client that replays the answer lacks
                 # the field (contract.md 3, 9A).
-                if self._boundary or event.choice not in self._reasoned:
+                if self._boundary or not self.fold.has_reasoning(event.choice):
                     return self._delta(event.choice, b'{"reasoning_content":""}')
                 return []
             case ToolCallOpened():
@@ -89,7 +83,7 @@ class ChunkWriter:
         return [chunk] if first is None else [first, chunk]
 
     def _close(self, choice: int) -> bytes:
-        return b',"usage":' + _encode(usage_body(self._so_far(choice))) + b"}" if self._continuous else b"}"
+        return b',"usage":' + _encode(usage_body(self.fold.usage_of(choice))) + b"}" if self._continuous else b"}"
 
     def _call(self, choice: int, call: bytes) -> list[bytes]:
         return self._delta(choice, b'{"tool_calls":[' + call + b"]}")
@@ -108,19 +102,5 @@ class ChunkWriter:
         chunks: list[bytes] = []
         for choice in sorted(self._prefix) or [0]:
             if choice not in ended:
-                chunks += self.write(Finished(event.finish_reason, self._so_far(choice), choice))
+                chunks += self.write(Finished(event.finish_reason, self.fold.usage_of(choice), choice))
         return chunks
-
-    def _counted(self, event: ReasoningDelta | ReasoningEnded | ContentDelta | ToolCallOpened | ArgumentsDelta) -> None:
-        completion, reasoning = self._tokens.get(event.choice, (0, 0))
-        reasoned = 0
-        if isinstance(event, ReasoningDelta):
-            reasoned = event.tokens
-        elif isinstance(event, ReasoningEnded):
-            reasoned = event.reasoning
-        self._tokens[event.choice] = completion + event.tokens, reasoning + reasoned
-
-    def _so_far(self, choice: int) -> Usage:
-        prompt = self.fold.prompt or PromptRead(0, 0)
-        completion, reasoning = self._tokens.get(choice, (0, 0))
-        return Usage(prompt.prompt_tokens, completion, reasoning, prompt.cached_tokens)

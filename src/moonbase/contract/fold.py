@@ -25,6 +25,8 @@ class _ChoiceFold:
         self.reasoned = False
         self.content: list[str] = []
         self.calls: list[tuple[str, str, list[str]]] = []
+        self.completion_tokens = 0
+        self.reasoning_tokens = 0
         self.finished: Finished | None = None
 
     def message(self) -> AssistantMessage:
@@ -54,21 +56,27 @@ class Fold:
             return
         if isinstance(event, Failed):
             raise event.error
-        choice = self._choices.setdefault(event.choice, _ChoiceFold())
+        choice = self._choices.get(event.choice)
+        if choice is None:
+            choice = self._choices[event.choice] = _ChoiceFold()
+        if isinstance(event, Finished):
+            choice.finished = event
+            return
+        choice.completion_tokens += event.tokens
         match event:
             case ReasoningDelta():
                 choice.reasoned = True
                 choice.reasoning.append(event.text)
+                choice.reasoning_tokens += event.tokens
             case ReasoningEnded():
                 choice.reasoned = True
+                choice.reasoning_tokens += event.reasoning
             case ContentDelta():
                 choice.content.append(event.text)
             case ToolCallOpened():
                 choice.calls.append((event.id, event.name, []))
             case ArgumentsDelta():
                 choice.calls[event.index][2].append(event.text)
-            case Finished():
-                choice.finished = event
 
     def messages(self) -> list[AssistantMessage]:
         """The messages of the choices that have finished."""
@@ -79,16 +87,24 @@ class Fold:
         """The choices that have finished."""
         return {index for index, choice in self._choices.items() if choice.finished}
 
+    def has_reasoning(self, choice: int) -> bool:
+        """Whether the choice has any text of reasoning."""
+        return choice in self._choices and bool(self._choices[choice].reasoning)
+
     def usage(self) -> Usage:
-        """The request's counts: the prompt once, the completions of every choice."""
-        ends = [choice.finished.usage for choice in self._choices.values() if choice.finished]
-        if not ends:
-            return Usage()
+        """The request's counts so far: the prompt once, the completions of every choice, finished or not."""
+        return _summed(self.prompt, [self.usage_of(choice) for choice in self._choices])
+
+    def usage_of(self, choice: int) -> Usage:
+        """The counts of one choice so far."""
+        prompt = self.prompt or PromptRead(0, 0)
+        found = self._choices.get(choice)
+        if found is None:
+            return Usage(prompt.prompt_tokens, cached_tokens=prompt.cached_tokens)
+        if found.finished is not None:
+            return found.finished.usage
         return Usage(
-            prompt_tokens=ends[0].prompt_tokens,
-            cached_tokens=ends[0].cached_tokens,
-            completion_tokens=sum(usage.completion_tokens for usage in ends),
-            reasoning_tokens=sum(usage.reasoning_tokens for usage in ends),
+            prompt.prompt_tokens, found.completion_tokens, found.reasoning_tokens, cached_tokens=prompt.cached_tokens
         )
 
     def completion(self, *, id: str, created: int, model: str) -> Completion:
@@ -101,6 +117,17 @@ class Fold:
         if not choices:
             raise _unfinished()
         return Completion(id=id, created=created, model=model, choices=choices, usage=usage_body(self.usage()))
+
+
+def _summed(prompt: PromptRead | None, choices: list[Usage]) -> Usage:
+    if not choices:
+        return Usage(prompt.prompt_tokens, cached_tokens=prompt.cached_tokens) if prompt else Usage()
+    return Usage(
+        prompt_tokens=choices[0].prompt_tokens,
+        cached_tokens=choices[0].cached_tokens,
+        completion_tokens=sum(usage.completion_tokens for usage in choices),
+        reasoning_tokens=sum(usage.reasoning_tokens for usage in choices),
+    )
 
 
 def _unfinished() -> ApiError:
