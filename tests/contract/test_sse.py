@@ -27,6 +27,9 @@ def test_a_frame_is_one_data_line() -> None:
     [
         (frame(b"1") + frame(b"2") + DONE, [b"1", b"2", b"[DONE]"]),
         (b"data: 1\r\n\r\ndata: 2\r\n\r\n", [b"1", b"2"]),
+        (b"data: 1\r\rdata: 2\r\r", [b"1", b"2"]),
+        (b"data: 1\r\r\n\rdata: 2\n\r", [b"1", b"2"]),
+        (b"data: 1\rdata: 2\n\n", [b"1\n2"]),
         (b": keep-alive\n\ndata: 1\n\n", [b"1"]),
         (b"event: chunk\nid: 7\nretry: 10\ndata: 1\n\n", [b"1"]),
         (b"data: 1\ndata: 2\n\n", [b"1\n2"]),
@@ -57,7 +60,7 @@ LINES = st.sampled_from(
 
 
 @given(
-    lines=st.lists(st.tuples(LINES, st.sampled_from([b"\n", b"\r\n"])), max_size=12),
+    lines=st.lists(st.tuples(LINES, st.sampled_from([b"\n", b"\r\n", b"\r"])), max_size=12),
     cuts=st.lists(st.integers(0, 200), max_size=8),
 )
 @settings(max_examples=100, deadline=None)
@@ -66,6 +69,16 @@ def test_any_split_of_the_bytes_gives_the_same(lines: list[tuple[bytes, bytes]],
     places = [0, *sorted(min(cut, len(stream)) for cut in cuts), len(stream)]
     parts = [stream[start:end] for start, end in pairwise(places)]
     assert read(*parts) == read(stream)
+    assert read(stream) == read(stream.replace(b"\r\n", b"\n").replace(b"\r", b"\n"))
+
+
+def test_a_line_end_in_two_pieces_is_one_line_end() -> None:
+    assert read(b"data: 1\r", b"\ndata: 2\r", b"", b"\n\r", b"\n") == [b"1\n2"]
+
+
+def test_a_carriage_return_ends_its_line_at_once() -> None:
+    """Nobody has to wait for what may be the rest of the line's end."""
+    assert read(b"data: 1\r\r") == [b"1"]
 
 
 @given(

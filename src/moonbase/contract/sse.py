@@ -16,18 +16,23 @@ class Reader:
     """Sans-I/O reader of an SSE stream: bytes in, `data` payloads out, any split of the bytes gives the same.
 
     Comments, `event:`, `id:` and `retry:` fields are passed over; several data lines of one event are joined by a
-    newline, and CRLF is taken as LF, as WHATWG's event-stream format says.
+    newline; a line ends with LF, CR or both, as WHATWG's event-stream format says.
     """
 
     def __init__(self) -> None:
         self._tail = b""
+        self._after_cr = False
         self._data: list[bytes] = []
 
     def feed(self, data: bytes) -> Iterator[bytes]:
+        if self._after_cr and data:
+            # The line has ended already; a line feed that comes only now is the second half of its end.
+            data = data.removeprefix(b"\n")
+            self._after_cr = False
         buffer = self._tail + data
-        *lines, self._tail = buffer.split(b"\n")
+        self._after_cr |= buffer.endswith(b"\r")
+        *lines, self._tail = buffer.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
         for line in lines:
-            line = line.removesuffix(b"\r")
             if not line:
                 if self._data:
                     yield b"\n".join(self._data)
