@@ -8,7 +8,7 @@ import pytest
 
 from moonbase.contract.events import ArgumentsDelta, Event, ToolCallOpened
 from moonbase.contract.formats import KIMI, CallMarks
-from moonbase.parse.tool_calls import CallIds, CallReader, JsonCallReader, KimiCallReader, compact_json
+from moonbase.parse.tool_calls import CallIds, CallReader, JsonCallReader, KimiCallReader
 
 HERMES = CallMarks(syntax="json", open="<tool_call>", close="</tool_call>")
 MISTRAL = CallMarks(syntax="json", open="[TOOL_CALLS]")
@@ -153,9 +153,3 @@ class TestJson:
         """contract.md 2.5: valid UTF-8, no lone surrogates."""
         ((id, name, arguments),) = calls(read(hermes(), "<tool_call>", text, "</tool_call>"))
         assert f"{id}{name}{arguments}".encode()
-
-
-def test_compact_json_is_compact_and_always_encodable() -> None:
-    assert compact_json({"a": ["é", 1]}) == '{"a":["é",1]}'
-    lone = json.loads('"\\ud800"')
-    assert compact_json([lone]).encode() == b'["\\ud800"]'

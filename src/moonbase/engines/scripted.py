@@ -22,6 +22,7 @@ from collections import deque
 from collections.abc import AsyncGenerator
 from typing import Any, NamedTuple
 
+from moonbase.contract.compact import compact_json
 from moonbase.contract.errors import InvalidRequest, context_exceeded
 from moonbase.contract.events import Event, Failed, PromptRead
 from moonbase.contract.formats import KIMI
@@ -33,7 +34,6 @@ from moonbase.contract.request import ChatRequest
 from moonbase.contract.schema import minimal_value
 from moonbase.contract.tools import NamedChoice
 from moonbase.engines.rendered import new_parser
-from moonbase.parse.tool_calls import compact_json
 from moonbase.prompt.kimi_k2 import (
     CALL,
     CALL_ARGUMENTS,

@@ -9,6 +9,7 @@ from enum import Enum, auto
 from typing import Any, Protocol, cast
 
 from moonbase.contract.cards import CallIdForm
+from moonbase.contract.compact import compact_json, encodable
 from moonbase.contract.events import ArgumentsDelta, Event, ToolCallOpened
 from moonbase.contract.formats import CallMarks
 
@@ -26,17 +27,6 @@ class CallIds:
     def issue(self, name: str) -> str:
         index, self._next = self._next, self._next + 1
         return f"{name}{self._separator}{index}"
-
-
-def compact_json(value: object) -> str:
-    """`value` as JSON text without blank space, always encodable: a lone surrogate stays the escape that it was."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return text if text == _encodable(text) else json.dumps(value, separators=(",", ":"))
-
-
-def _encodable(text: str) -> str:
-    """`text` as UTF-8 can carry it: JSON escapes can spell a lone surrogate, which it cannot."""
-    return text.encode(errors="replace").decode()
 
 
 class CallReader(Protocol):
@@ -173,9 +163,9 @@ class JsonCallReader:
         name = call.get("name") or call.get("tool_name") or call.get("function")
         if not isinstance(name, str):
             return []
-        name = _encodable(name)
+        name = encodable(name)
         value = call.get("arguments", call.get("parameters")) or cast("dict[str, Any]", {})
-        arguments = _encodable(value) if isinstance(value, str) else compact_json(value)
+        arguments = encodable(value) if isinstance(value, str) else compact_json(value)
         index, self.opened = self.opened, self.opened + 1
         opened = ToolCallOpened(index, self._ids.issue(name), name, choice=self._choice)
         return [opened, ArgumentsDelta(index, arguments, choice=self._choice)]

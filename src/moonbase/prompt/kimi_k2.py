@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from moonbase.contract.cards import PromptStyle
+from moonbase.contract.compact import compact_json
 from moonbase.contract.messages import MEDIA_PARTS, Message
 from moonbase.contract.prompts import Opening, Piece, Prompt, Rendered
 from moonbase.contract.request import ChatRequest
@@ -107,7 +107,7 @@ def _render(
         pieces.append(END)
     if schema is not None:
         # After the conversation, so that another schema leaves the cached prefix as it is (contract.md 7.3).
-        pieces += [*_option("response_format", _compact(schema)), END]
+        pieces += [*_option("response_format", compact_json(schema)), END]
     opening = _generation(style, thinking.enabled)
     return Rendered((*pieces, *opening[0]), opening[1])
 
@@ -159,13 +159,9 @@ def _text(text: str) -> list[Piece]:
 
 def _declare(tools: list[dict[str, Any]], style: Style) -> str:
     if not style.typescript_tools:
-        return _compact(tools)
+        return compact_json(tools)
     ordered = sort_keys(tools)
     try:
         return declare_tools(ordered)
     except UnsupportedSchema:
-        return _compact(ordered)
-
-
-def _compact(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        return compact_json(ordered)
