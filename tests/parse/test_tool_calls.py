@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from moonbase.contract.events import ArgumentsDelta, Event, ToolCallOpened

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
+import re
 import time
 from pathlib import Path
 
 import httpx
+import pytest
 
 from moonbase.engines.scripted import ScriptedEngine
 from tests.running import KEY, Running, make_platform, running
@@ -57,6 +60,25 @@ async def test_a_client_that_leaves_a_whole_answer_stops_it_too(tmp_path: Path) 
         writer.close()
         assert await settled(engine, 0.005) < 0.1
         assert engine.generated < 200
+
+
+async def test_what_a_client_that_left_has_cost_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    engine = ScriptedEngine(pace=0.005)
+    with caplog.at_level(logging.INFO, logger="moonbase"):
+        async with running(make_platform(tmp_path, engine=engine)) as server:
+            for streamed in (True, False):
+                engine.began.clear()
+                _, writer = await begin(server, body(LONG, stream=streamed))
+                await engine.began.wait()
+                writer.close()
+                await settled(engine, 0.005)
+    lines = [record.getMessage() for record in caplog.records if record.name == "moonbase.access"]
+    assert len(lines) == 2
+    for line in lines:
+        counts = re.search(r"prompt=(\d+) cached=\d+ completion=(\d+) reasoning=\d+", line)
+        assert counts, line
+        assert int(counts[1]) > 400
+        assert 0 < int(counts[2]) <= engine.generated
 
 
 async def leave_amid(server: Running, http: httpx.AsyncClient, payload: Json) -> list[str]:

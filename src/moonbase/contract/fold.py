@@ -78,6 +78,11 @@ class Fold:
             case ArgumentsDelta():
                 choice.calls[event.index][2].append(event.text)
 
+    @property
+    def began(self) -> bool:
+        """Whether the engine has given anything to count."""
+        return self.prompt is not None or bool(self._choices)
+
     def messages(self) -> list[AssistantMessage]:
         """The messages of the choices that have finished."""
         return [choice.message() for choice in self._choices.values() if choice.finished]

@@ -105,11 +105,18 @@ def decode_chat_body(data: bytes) -> ChatBody:
 
 
 def resolve(
-    body: ChatBody, card: ModelCard, level: Level = "strict", *, sees: Collection[MediaKind] = ()
+    body: ChatBody,
+    card: ModelCard,
+    level: Level = "strict",
+    *,
+    sees: Collection[MediaKind] = (),
+    thinking: Thinking | None = None,
 ) -> ChatRequest:
     """Check `body` against `card` and fill in its defaults; raises `InvalidRequest`. Schemas are checked at `level`;
-    `sees` is what the model that serves can be shown. Takes a second for 100 MB of images: keep that off a loop."""
-    thinking = resolve_thinking(card, body.thinking, body.reasoning_effort)
+    `sees` is what the model that serves can be shown; `thinking` what the body's controls come to, from a caller that
+    had to know it before. Takes a second for 100 MB of images: keep that off a loop."""
+    if thinking is None:
+        thinking = resolve_thinking(card, body.thinking, body.reasoning_effort)
     check_conversation(body.messages, thinking=thinking.enabled, dynamic_tools=card.dynamic_tools)
     media = read_media(body.messages, sees)
     tools = body.tools or []

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from typing import NamedTuple
 
 import msgspec
 from msgspec.structs import replace
 
-from moonbase.contract.cards import ModelCard
 from moonbase.contract.chunks import ChunkWriter
 from moonbase.contract.errors import UnexpectedOutput
 from moonbase.contract.events import Event, Failed, Finished, PromptRead
@@ -19,7 +18,7 @@ from moonbase.contract.fold import Fold
 from moonbase.contract.messages import Message, last_user_index
 from moonbase.contract.request import ChatBody, ChatRequest, StreamOptions, decode_chat_body, resolve
 from moonbase.contract.sse import DONE, frame
-from moonbase.contract.thinking import resolve_thinking
+from moonbase.contract.thinking import Thinking, resolve_thinking
 from moonbase.server.journal import Entry
 from moonbase.server.platform import Platform, Served
 from moonbase.server.stream import batches
@@ -70,8 +69,9 @@ class ChatCompletions:
         body = decode_chat_body(data)
         entry.model = body.model
         served = self._platform.model(body.model)
-        body = self._reasoned(self._unsealed(body, owner), served.card, owner, entry)
-        request = resolve(body, served.card, self._platform.schema_level, sees=served.sees)
+        thinking = resolve_thinking(served.card, body.thinking, body.reasoning_effort)
+        body = self._reasoned(self._unsealed(body, owner), thinking, owner, entry)
+        request = resolve(body, served.card, self._platform.schema_level, sees=served.sees, thinking=thinking)
         return _Prepared(served, request, bool(body.stream), body.stream_options or StreamOptions())
 
     def _unsealed(self, body: ChatBody, owner: str) -> ChatBody:
@@ -79,9 +79,8 @@ class ChatCompletions:
         messages = [self._open(message, owner) for message in body.messages]
         return replace(body, messages=messages)
 
-    def _reasoned(self, body: ChatBody, card: ModelCard, owner: str, entry: Entry) -> ChatBody:
+    def _reasoned(self, body: ChatBody, thinking: Thinking, owner: str, entry: Entry) -> ChatBody:
         """The body with the reasoning that its client dropped, where this server knows it (contract.md 3)."""
-        thinking = resolve_thinking(card, body.thinking, body.reasoning_effort)
         if not thinking.enabled or self._platform.missing_reasoning == "strict":
             return body
         wanted = missing_reasoning(body.messages, keep_all=thinking.keep_all)
@@ -118,17 +117,14 @@ class _Answer:
         self._id = f"chatcmpl-{secrets.token_hex(12)}"
         self._created = int(platform.clock())
 
-    def _events(self) -> AsyncGenerator[list[Event], None]:
-        return batches(self._served.engine.stream(self._request), self._platform.drain)
-
     async def whole(self) -> None:
         fold = Fold()
-        async with aclosing(self._events()) as events:
+        async with self._batches(fold) as events:
             async for batch in events:
                 for event in batch:
                     fold.add(event)
         completion = fold.completion(id=self._id, created=self._created, model=self._request.model)
-        await self._finish(fold)
+        await self._remember(fold)
         headers = [JSON, *self._headers(fold.prompt)]
         self._entry.status = 200
         await respond(self._send, 200, msgspec.json.encode(completion), headers)
@@ -142,38 +138,50 @@ class _Answer:
             continuous=bool(options.continuous_usage_stats),
         )
         started = failed = False
-        async with aclosing(self._events()) as events:
+        async with self._batches(writer.fold) as events:
             async for batch in events:
                 if not started:
-                    await self._start(batch[0])
-                    started = True
+                    started = await self._started(batch, writer.fold)
                 failed = isinstance(batch[-1], Failed)
                 data = b"".join(frame(chunk) for event in batch for chunk in writer.write(event))
                 if isinstance(batch[-1], Finished):
                     # Before the client can know that the answer is whole, and come back with it.
-                    await self._finish(writer.fold)
+                    await self._remember(writer.fold)
                 if data:
                     await send_body(self._send, data, more=True)
         if not started:
             raise UnexpectedOutput("invalid state transition: the engine answered nothing")
-        self._entry.usage = writer.fold.usage()
         tail = b"" if failed else (frame(writer.summary()) if options.include_usage else b"") + DONE
         await send_body(self._send, tail)
 
-    async def _finish(self, fold: Fold) -> None:
-        """Every choice is whole: note what the log and the next turn will ask for."""
-        self._entry.usage = fold.usage()
+    @asynccontextmanager
+    async def _batches(self, fold: Fold) -> AsyncGenerator[AsyncGenerator[list[Event], None]]:
+        """The engine's events. What they came to is logged however they end: whole, failed, or cut by the client."""
+        try:
+            async with aclosing(batches(self._served.engine.stream(self._request), self._platform.drain)) as events:
+                yield events
+        finally:
+            self._entry.usage = fold.usage() if fold.began else None
+
+    async def _remember(self, fold: Fold) -> None:
+        """Once every choice is whole: keep what the next turn may ask for."""
         if len(fold.ended) == self._request.n:
             note = partial(self._platform.recall.remember, self._owner, self._request.messages, fold.messages())
             await off_loop(note, size=sum(len(media.data) for media in self._request.media))
 
-    async def _start(self, first: Event) -> None:
-        """The head of the answer, once it is known that there will be one."""
-        if isinstance(first, Failed):
-            raise first.error
-        headers = self._headers(first if isinstance(first, PromptRead) else None)
-        self._entry.status = 200
-        await start_response(self._send, 200, [EVENT_STREAM, NO_CACHE, *headers])
+    async def _started(self, batch: list[Event], fold: Fold) -> bool:
+        """Send the head of the answer once there is something of it, and say whether; until then a failure can still
+        be an error of its own, with a status. Raises that failure."""
+        for event in batch:
+            if isinstance(event, PromptRead):
+                fold.add(event)
+                continue
+            if isinstance(event, Failed):
+                raise event.error
+            self._entry.status = 200
+            await start_response(self._send, 200, [EVENT_STREAM, NO_CACHE, *self._headers(fold.prompt)])
+            return True
+        return False
 
     def _headers(self, prompt: PromptRead | None) -> Headers:
         headers = self._entry.headers()
