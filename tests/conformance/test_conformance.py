@@ -21,7 +21,6 @@ ANY = "any"
 PENDING: Mapping[str, str] = MappingProxyType(
     {
         "balance": ANY,
-        "ext-internal-content": ANY,
     }
 )
 """Checks that our server does not pass yet, and for which models (a capability). This list only shrinks."""
@@ -45,6 +44,8 @@ async def test_the_server_conforms(tmp_path: Path, card: ModelCard) -> None:
     """Over the scripted engine, which obeys, no check may fail, and none may be skipped but for what a model is, or
     what the server refuses in good form (contract.md 11.1: logprobs)."""
     results = await judge(App(make_platform(tmp_path, keys=(KEY,))), model=card.id)
+    refused = {result.check.name for result in results if result.detail.startswith(REFUSED)}
+    assert refused == (set() if card.logprobs else {"ext-logprobs"})
     judged = [result for result in results if not result.detail.startswith((OTHER_MODELS, REFUSED))]
     surprising = [result for result in judged if result.outcome != "pass" and result.check.name not in pending(card)]
     assert shown(surprising) == []

@@ -16,7 +16,9 @@ from moonbase.contract.events import (
     ToolCallOpened,
     Usage,
 )
+from moonbase.contract.logprobs import TokenLogprob
 
+IDS = st.lists(st.integers(0, 2**31), max_size=3).map(tuple)
 TEXTS = st.lists(st.text(min_size=1, max_size=6), max_size=4)
 COUNTS = st.integers(0, 9)
 REASONS: list[FinishReason] = ["stop", "length", "tool_calls"]
@@ -26,14 +28,18 @@ REASONS: list[FinishReason] = ["stop", "length", "tool_calls"]
 def one_choice(draw: st.DrawFn, choice: int, prompt: PromptRead) -> list[Event]:
     events: list[Event] = []
     if reasoning := draw(TEXTS):
-        events += [ReasoningDelta(text, draw(COUNTS), choice) for text in reasoning]
-        events.append(ReasoningEnded(draw(COUNTS), choice))
-    events += [ContentDelta(text, draw(COUNTS), choice) for text in draw(TEXTS)]
+        events += [ReasoningDelta(text, draw(COUNTS), choice, draw(IDS)) for text in reasoning]
+        events.append(ReasoningEnded(draw(COUNTS), choice, 0, draw(IDS)))
+    listed = draw(st.booleans())
+    for text in draw(TEXTS):
+        logprobs = tuple(TokenLogprob(letter, -0.5, tuple(letter.encode())) for letter in text) if listed else ()
+        events.append(ContentDelta(text, draw(COUNTS), choice, draw(IDS), logprobs))
     for index, arguments in enumerate(draw(st.lists(TEXTS, max_size=3))):
-        events.append(ToolCallOpened(index, f"f:{index}", draw(st.sampled_from(["f", "naïve", 'quo"te'])), 1, choice))
-        events += [ArgumentsDelta(index, text, draw(COUNTS), choice) for text in arguments]
+        name = draw(st.sampled_from(["f", "naïve", 'quo"te']))
+        events.append(ToolCallOpened(index, f"f:{index}", name, 1, choice, draw(IDS)))
+        events += [ArgumentsDelta(index, text, draw(COUNTS), choice, draw(IDS)) for text in arguments]
     usage = Usage(prompt.prompt_tokens, draw(COUNTS), draw(COUNTS), prompt.cached_tokens)
-    return [*events, Finished(draw(st.sampled_from(REASONS)), usage, choice)]
+    return [*events, Finished(draw(st.sampled_from(REASONS)), usage, choice, draw(IDS))]
 
 
 @st.composite

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from moonbase.contract.chunks import ChunkWriter
 from moonbase.contract.errors import Unavailable
@@ -25,18 +26,19 @@ from moonbase.contract.events import (
     Usage,
 )
 from moonbase.contract.fold import Fold
+from moonbase.contract.logprobs import Alternative, TokenLogprob
 from tests.contract.answers import answers
 
 Chunk = dict[str, Any]
 HEAD = {"id": "chatcmpl-abc", "object": "chat.completion.chunk", "created": 7, "model": 'kimi-"k2.6'}
 
 
-def writer(*, boundary: bool = True) -> ChunkWriter:
-    return ChunkWriter(id="chatcmpl-abc", created=7, model='kimi-"k2.6', boundary=boundary)
+def writer(*, boundary: bool = True, token_ids: bool = False) -> ChunkWriter:
+    return ChunkWriter(id="chatcmpl-abc", created=7, model='kimi-"k2.6', boundary=boundary, token_ids=token_ids)
 
 
-def written(events: list[Event], *, boundary: bool = True) -> list[Chunk]:
-    chunks = writer(boundary=boundary)
+def written(events: list[Event], *, boundary: bool = True, token_ids: bool = False) -> list[Chunk]:
+    chunks = writer(boundary=boundary, token_ids=token_ids)
     return [json.loads(data) for event in events for data in chunks.write(event)]
 
 
@@ -142,7 +144,11 @@ def test_the_rules_of_every_frame(events: list[Event], boundary: bool) -> None:
         assert len(chunk["choices"]) == 1
         choice = chunk["choices"][0]
         end = choice["finish_reason"] is not None
-        assert set(choice) == {"index", "delta", "finish_reason"} | ({"usage"} if end else set())
+        assert set(choice) - {"logprobs"} == {"index", "delta", "finish_reason"} | ({"usage"} if end else set())
+        if "logprobs" in choice:
+            assert (
+                "".join(token["token"] for token in choice["logprobs"]["content"]) == choice["delta"]["content"] != ""
+            )
         assert (choice["delta"] == {}) is end
         assert None not in choice["delta"].values()
     for index in {chunk["choices"][0]["index"] for chunk in chunks}:
@@ -197,6 +203,8 @@ def assembled(chunks: list[Chunk]) -> list[Chunk]:
                 add_call(message.setdefault("tool_calls", []), value[0])
             else:
                 message[key] = message.get(key, "") + value
+        if "logprobs" in choice:
+            whole.setdefault("logprobs", {"content": []})["content"].extend(choice["logprobs"]["content"])
         whole["finish_reason"] = choice["finish_reason"]
     return [choices[index] for index in sorted(choices)]
 
@@ -220,6 +228,97 @@ def test_the_fold_is_what_a_client_would_assemble(events: list[Event], boundary:
     whole = json.loads(msgspec.json.encode(fold.completion(id="chatcmpl-abc", created=7, model="m")))
     assert assembled(stream) == whole["choices"]
     assert json.loads(chunks.summary())["usage"] == whole["usage"]
+
+
+def ids_of(delta: Chunk) -> list[int]:
+    return delta["internal_content"]["token_ids"]
+
+
+def test_token_ids_stand_on_every_increment() -> None:
+    """contract.md 2.5. The end frame's delta is {}, so what comes after the last increment gets an empty one."""
+    events: list[Event] = [
+        ReasoningDelta("hm", 1, token_ids=(5, 6)),
+        ReasoningEnded(1, token_ids=(7,)),
+        ContentDelta("So", 1),
+        Finished("stop", Usage(), token_ids=(8,)),
+    ]
+    assert deltas(written(events, token_ids=True)) == [
+        {"role": "assistant", "content": ""},
+        {"reasoning_content": "hm", "internal_content": {"token_ids": [5, 6]}},
+        {"reasoning_content": "", "internal_content": {"token_ids": [7]}},
+        {"content": "So", "internal_content": {"token_ids": []}},
+        {"content": "", "internal_content": {"token_ids": [8]}},
+        {},
+    ]
+    assert deltas(written(events)) == deltas(written([replace(event, token_ids=()) for event in events]))
+
+
+def test_ids_of_a_boundary_that_is_no_frame_are_on_the_next() -> None:
+    """contract.md 2.4: k2.5 has no boundary frame."""
+    events: list[Event] = [ReasoningDelta("hm"), ReasoningEnded(1, token_ids=(7,)), ContentDelta("So", token_ids=(8,))]
+    assert ids_of(deltas(written(events, boundary=False, token_ids=True))[-1]) == [7, 8]
+
+
+@pytest.mark.parametrize(
+    ("last", "tail"),
+    [
+        (ReasoningDelta("hm"), {"reasoning_content": ""}),
+        (ReasoningEnded(), {"content": ""}),
+        (ContentDelta("x"), {"content": ""}),
+        (ToolCallOpened(0, "f:0", "f"), {"tool_calls": [{"index": 0, "function": {"arguments": ""}}]}),
+        (ArgumentsDelta(0, "{"), {"tool_calls": [{"index": 0, "function": {"arguments": ""}}]}),
+        (None, {"content": ""}),
+    ],
+)
+def test_the_last_ids_are_on_an_increment_of_the_kind_that_came_last(last: Event | None, tail: Chunk) -> None:
+    before: list[Event] = [last] if last is not None else []
+    if isinstance(last, ArgumentsDelta):
+        before.insert(0, ToolCallOpened(0, "f:0", "f"))
+    found = deltas(written([*before, Finished("stop", Usage(), token_ids=(8,))], token_ids=True))
+    assert found[-2:] == [{**tail, "internal_content": {"token_ids": [8]}}, {}]
+
+
+@given(events=answers(), boundary=st.booleans())
+@settings(max_examples=80, deadline=None)
+def test_every_generated_token_stands_once_in_order(events: list[Event], boundary: bool) -> None:
+    """contract.md 2.5; without the ids the frames are those of a stream that was not asked for them."""
+    chunks = written(events, boundary=boundary, token_ids=True)
+    plain = written(events, boundary=boundary)
+    for index in {chunk["choices"][0]["index"] for chunk in chunks}:
+        found = deltas(chunks, index)
+        increments = found[1:-1]
+        expected = [id for event in events if getattr(event, "choice", -1) == index for id in ids_in(event)]
+        assert [id for delta in increments for id in ids_of(delta)] == expected
+        check_order([next(iter(delta)) for delta in increments])
+        stripped = [{key: value for key, value in delta.items() if key != "internal_content"} for delta in found]
+        assert stripped in (deltas(plain, index), [*deltas(plain, index)[:-1], stripped[-2], {}])
+
+
+def ids_in(event: Event) -> tuple[int, ...]:
+    return () if isinstance(event, PromptRead | Failed) else event.token_ids
+
+
+def test_logprobs_stand_beside_the_delta_that_they_list() -> None:
+    """contract.md 2.5: on content, not on the role, and none where there are none."""
+    token = TokenLogprob("So", -0.25, (83, 111), (Alternative("No", -1.5, (78, 111)),))
+    events: list[Event] = [ReasoningDelta("hm"), ReasoningEnded(), ContentDelta("So", logprobs=(token,)), *ANSWER[-1:]]
+    choices = [chunk["choices"][0] for chunk in written(events)]
+    assert ["logprobs" in choice for choice in choices] == [False, False, False, True, False]
+    assert choices[3] == {
+        "index": 0,
+        "delta": {"content": "So"},
+        "logprobs": {
+            "content": [
+                {
+                    "token": "So",
+                    "logprob": -0.25,
+                    "bytes": [83, 111],
+                    "top_logprobs": [{"token": "No", "logprob": -1.5, "bytes": [78, 111]}],
+                }
+            ]
+        },
+        "finish_reason": None,
+    }
 
 
 def test_a_failure_after_the_first_byte_ends_every_open_choice() -> None:

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from moonbase.contract.cards import CARDS
 from moonbase.contract.errors import InvalidRequest
@@ -185,3 +186,50 @@ def test_seed_and_cache_key_are_handed_on() -> None:
     request = resolved(seed=7, prompt_cache_key="session")
     assert (request.sampling.seed, request.cache_key) == (7, "session")
     assert resolved().sampling.seed is None
+
+
+class TestLogprobs:
+    """contract.md 1.1, 4.3 and 11.1."""
+
+    @pytest.mark.parametrize("model", [card.id for card in CARDS if card.logprobs])
+    def test_they_are_resolved_to_the_number_of_alternatives(self, model: str) -> None:
+        assert resolved(model).logprobs is None
+        assert resolved(model, logprobs=False).logprobs is None
+        assert resolved(model, logprobs=True).logprobs == 0
+        assert [resolved(model, logprobs=True, top_logprobs=top).logprobs for top in (0, 1, 20)] == [0, 1, 20]
+
+    @pytest.mark.parametrize("top", [-1, 21, 1000])
+    def test_too_many_alternatives(self, top: int) -> None:
+        expected = f"Invalid request: top_logprobs must be between 0 and 20, got {top}"
+        assert refusal(logprobs=True, top_logprobs=top) == expected
+
+    @pytest.mark.parametrize("fields", [{}, {"logprobs": False}, {"logprobs": None}])
+    @pytest.mark.parametrize("model", ["kimi-k2.6", "kimi-k3"])
+    def test_alternatives_alone(self, model: str, fields: dict[str, Any]) -> None:
+        expected = "Invalid request: logprobs must be set to true if top_logprobs is used"
+        assert refusal(model, top_logprobs=3, **fields) == expected
+
+    def test_k3_refuses_as_the_hosted_one_does(self) -> None:
+        assert refusal("kimi-k3", logprobs=True) == "invalid logprobs: only false is allowed for this model"
+        assert resolved("kimi-k3", logprobs=False).logprobs is None
+
+    def test_a_card_that_allows_them(self) -> None:
+        card = replace(MODELS["kimi-k3"], logprobs=True)
+        body = decode_chat_body(b'{"model":"kimi-k3","messages":[{"role":"user","content":"x"}],"logprobs":true}')
+        assert resolve(body, card).logprobs == 0
+
+
+@pytest.mark.parametrize(
+    ("fields", "wanted"),
+    [
+        ({}, False),
+        ({"stream": True}, False),
+        ({"stream": True, "stream_options": {"include_usage": True}}, False),
+        ({"stream": True, "stream_options": {"include_internal_content": False}}, False),
+        ({"stream": True, "stream_options": {"include_internal_content": True}}, True),
+        ({"stream_options": {"include_internal_content": True}}, False),
+    ],
+)
+def test_token_ids_are_for_streams_that_ask(fields: dict[str, Any], wanted: bool) -> None:
+    """contract.md 2.5."""
+    assert resolved(**fields).token_ids is wanted

@@ -23,6 +23,7 @@ from moonbase.engines.llama.wire import (
     Count,
     Counted,
     Delta,
+    DetailedDelta,
     Done,
     Frames,
     FromWorker,
@@ -63,8 +64,9 @@ class Run:
         self._put({"prompt_progress": {"total": total, "cache": cached}})
 
     def say(self, text: str) -> None:
+        """Letters of one byte are one token, and others as many as they have bytes."""
         for letter in text:
-            self._count += 1
+            self._count += len(letter.encode())
             verbose = {"content": letter, "tokens": [ord(letter)], "tokens_predicted": self._count}
             self._put({"choices": [{"finish_reason": None}], "__verbose": verbose})
 
@@ -113,7 +115,17 @@ class Stage:
                 self.said.put(message)
 
     def ask(self, id: int, text: str = "hi", tokens: int = 50, **more: Any) -> None:
-        request = Generate(id, (Piece(text, False),), Sampling(), tokens, more.get("marks", ()), more.get("ends", ()))
+        marks, ends = more.get("marks", ()), more.get("ends", ())
+        request = Generate(
+            id,
+            (Piece(text, False),),
+            Sampling(),
+            tokens,
+            marks,
+            ends,
+            token_ids=more.get("token_ids", False),
+            logprobs=more.get("logprobs"),
+        )
         self.service.take(request)
 
     def run(self) -> Run:
@@ -148,6 +160,28 @@ def test_an_answer_from_prompt_to_end(stage: Stage) -> None:
     assert run.body["n_predict"] == 50
     assert (run.body["top_k"], run.body["min_p"], run.body["samplers"]) == (0, 0.0, ["temperature"])
     run.chunks.put(None)
+
+
+@pytest.mark.parametrize(("logprobs", "asked"), [(None, 0), (0, 1), (1, 1), (20, 20)])
+def test_llama_cpp_is_asked_for_probabilities_only_when_the_request_is(
+    stage: Stage, logprobs: int | None, asked: int
+) -> None:
+    stage.ask(1, logprobs=logprobs)
+    run = stage.run()
+    assert run.body["n_probs"] == asked
+    run.chunks.put(None)
+
+
+def test_the_ids_of_a_character_in_several_tokens_come_from_the_tokenizer(stage: Stage) -> None:
+    stage.ask(1, token_ids=True)
+    run = stage.run()
+    run.say("a🌙")
+    run.finish("stop")
+    assert stage.hear(3) == [
+        DetailedDelta(1, "a", 1, False, (ord("a"),), ()),
+        DetailedDelta(1, "🌙", 4, False, (ord("🌙"),), ()),
+        Done(1, "stop", 0),
+    ]
 
 
 def test_the_budget_is_what_the_context_leaves(stage: Stage) -> None:

@@ -156,3 +156,13 @@ def test_a_space_goes_before_text_at_the_start_and_after_a_mark_only() -> None:
 def test_joining_nothing_is_nothing() -> None:
     assert join([]) == join([pack([])]) == pack([])
     assert join([pack([1]), pack([]), pack([2, 3])]) == pack([1, 2, 3])
+
+
+def test_text_that_continues_has_nothing_before_it() -> None:
+    """Neither the mark that begins a prompt nor SentencePiece's space."""
+    letters = Letters({}, prefix=True)
+    subject = tokenizer(letters, {}, bos_id=1, space_prefix=True)
+    assert subject.continuing("é🌙") == [ord("é"), ord("🌙")]
+    plain = tokenizer(Letters({"<think>": 900}), {"<think>": 900}, bos_id=1)
+    assert plain.continuing("<think>") == [ord(letter) for letter in "<think>"]
+    assert plain.continuing("") == []

@@ -25,6 +25,7 @@ from moonbase.contract.events import (
     Usage,
 )
 from moonbase.contract.formats import KIMI
+from moonbase.contract.logprobs import TokenLogprob
 from moonbase.contract.prompts import Prompt, Rendered
 from moonbase.contract.request import ChatRequest, decode_chat_body, resolve
 from moonbase.engines.rendered import RenderedEngine
@@ -42,6 +43,8 @@ class Saying:
         self.requests: list[TextRequest] = []
         self.said = 0
         self.running = 0
+
+    gives_logprobs = True
 
     async def start(self) -> None: ...
 
@@ -198,3 +201,25 @@ def test_it_cannot_see() -> None:
     """A text engine gets text alone."""
     engine: Engine = RenderedEngine(Saying(), kimi_k2.render, KIMI)
     assert engine.sees == frozenset()
+
+
+async def test_details_are_asked_for_and_passed_on() -> None:
+    """contract.md 2.5: ids of every token, log probabilities of the content."""
+    logprob = TokenLogprob("Hi", -0.5, (72, 105))
+    text = Saying(
+        READ,
+        TextDelta("hm", 2, mark=False, token_ids=(1, 2)),
+        TextDelta("</think>", 1, mark=True, token_ids=(3,)),
+        TextDelta("Hi", 1, mark=False, token_ids=(4,), logprobs=(logprob,)),
+        TextDone("stop", 1, (5,)),
+    )
+    options: dict[str, Any] = {"stream": True, "stream_options": {"include_internal_content": True}}
+    assert await answer(text, request(logprobs=True, top_logprobs=2, **options)) == [
+        READ,
+        ReasoningDelta("hm", 2, token_ids=(1, 2)),
+        ReasoningEnded(1, token_ids=(3,)),
+        ContentDelta("Hi", 1, token_ids=(4,), logprobs=(logprob,)),
+        Finished("stop", Usage(7, 5, 2, 2), token_ids=(5,)),
+    ]
+    assert (text.requests[0].token_ids, text.requests[0].logprobs) == (True, 2)
+    assert RenderedEngine(text, kimi_k2.render, KIMI).gives_logprobs

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+import zlib
 from typing import Any
 
 import msgspec
 import pytest
+from msgspec import UNSET
 
 from moonbase.contract.cards import CARDS
 from moonbase.contract.engine import Engine
 from moonbase.contract.errors import InvalidRequest
 from moonbase.contract.events import Event, Failed, Finished, PromptRead, ReasoningDelta
 from moonbase.contract.fold import Fold
+from moonbase.contract.formats import KIMI
+from moonbase.contract.logprobs import Alternative, Logprobs
 from moonbase.contract.request import ChatRequest, ResponseFormat, decode_chat_body, resolve
 from moonbase.contract.response import Completion
 from moonbase.engines.scripted import ScriptedEngine
@@ -339,3 +343,37 @@ async def test_what_is_shown_is_counted() -> None:
     plain, seen = request(user("hi")), request(showing({"type": "text", "text": "hi"}, image(data_url(PNG))))
     # begin, "image", content, pad, end
     assert await engine.count(seen) == await engine.count(plain) + 5
+
+
+async def test_its_token_ids_are_those_of_its_own_vocabulary() -> None:
+    """contract.md 2.5: marks by their place in the format, text by its bytes."""
+    options: dict[str, Any] = {"stream": True, "stream_options": {"include_internal_content": True}}
+    asked = request(user("moon moon"), **options)
+    ids = [id for event in await events(asked) if not isinstance(event, PromptRead) for id in spoken_ids(event)]
+    text = ["I", " am", " the", " scripted", " engine", ".", " I", " read", " this", " and", " answer", "."]
+    said = ["You", " said", ":", " moon", " moon"]
+    mark = 1 + KIMI.marks().index("</think>")
+    expected = [*map(text_id, text), mark, *map(text_id, said)]
+    assert ids == expected
+    assert not any(spoken_ids(event) for event in await events(request(user("moon moon"))))
+
+
+def text_id(text: str) -> int:
+    return 256 + zlib.crc32(text.encode())
+
+
+def spoken_ids(event: Event) -> tuple[int, ...]:
+    return () if isinstance(event, PromptRead | Failed) else event.token_ids
+
+
+async def test_it_is_certain_of_every_token() -> None:
+    (choice,) = (await whole(request(user("moon"), logprobs=True, top_logprobs=3))).choices
+    assert isinstance(choice.logprobs, Logprobs)
+    tokens = choice.logprobs.content
+    assert [token.token for token in tokens] == ["You", " said", ":", " moon"]
+    assert [token.logprob for token in tokens] == [0.0] * 4
+    assert all(token.top_logprobs == (Alternative(token.token, 0.0, token.bytes),) for token in tokens)
+    (choice,) = (await whole(request(user("moon"), logprobs=True))).choices
+    assert isinstance(choice.logprobs, Logprobs)
+    assert not any(token.top_logprobs for token in choice.logprobs.content)
+    assert (await whole(request(user("moon")))).choices[0].logprobs is UNSET

@@ -11,6 +11,7 @@ import pytest
 
 from moonbase.contract.errors import Unavailable
 from moonbase.contract.events import ContentDelta, Event, Failed, Finished, PromptRead, Usage
+from moonbase.contract.media_formats import MediaKind
 from moonbase.contract.request import ChatRequest
 from tests.running import make_platform, running
 from tests.server.client import body, error_of, post, stream
@@ -23,6 +24,7 @@ class Playing:
 
     gives_logprobs = False
     context_length = None
+    sees: frozenset[MediaKind] = frozenset()
 
     def __init__(self, *events: Event | None) -> None:
         self.events = events

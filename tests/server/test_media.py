@@ -41,6 +41,10 @@ class Blind:
     def context_length(self) -> int | None:
         return 4096
 
+    @property
+    def gives_logprobs(self) -> bool:
+        return False
+
     async def start(self) -> None: ...
 
     async def close(self) -> None: ...

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import httpx
+from msgspec.structs import replace
 
 from moonbase.accounts.keys import KeyRing, read_key_file
 from moonbase.contract.cards import CARDS, ModelCard
@@ -88,6 +89,8 @@ def _served(settings: Settings) -> dict[str, Served]:
     engines = {name: open_engine(name, spec) for name, spec in settings.engines.items()}
     rest = settings.models.get("*")
     cards: dict[str, ModelCard] = {card.id: card for card in CARDS}
+    if settings.server.k3_logprobs:
+        cards = {id: replace(card, logprobs=True) for id, card in cards.items()}
     for model in settings.models:
         if model != "*" and model not in cards:
             known = ", ".join(cards)

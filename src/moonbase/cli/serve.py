@@ -50,6 +50,7 @@ Examples:
     help="When a client has dropped reasoning_content: put it back, answer 400, or take it as empty.",
 )
 @click.option("--schema-level", type=click.Choice(LEVELS), help="How strictly schemas are checked.  [default: strict]")
+@click.option("--k3-logprobs", is_flag=True, help="Give logprobs for kimi-k3 too; the hosted API refuses them.")
 @click.option("--quiet", is_flag=True, help="No line for each request.")
 def command(config: Path | None, quiet: bool, **flags: Any) -> None:
     """Serve the platform's HTTP API on this machine."""
@@ -69,6 +70,8 @@ def apply_flags(settings: Settings, flags: dict[str, Any]) -> Settings:
     """`settings` with what the command line says; raises `SettingsError` for flags that contradict each other."""
     names = ("host", "port", "key_file", "data_dir", "missing_reasoning", "schema_level")
     server = {name: flags[name] for name in names if flags[name] is not None}
+    if flags["k3_logprobs"]:
+        server["k3_logprobs"] = True
     if flags["api_keys"]:
         server["api_keys"] = flags["api_keys"]
     search: dict[str, Any] = {}

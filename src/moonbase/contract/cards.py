@@ -66,7 +66,8 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
     prompt: always, on request, or never. `efforts`: None where `reasoning_effort` is no parameter; where it is one, it
     takes the place of `thinking`. `requires_while_thinking`: `tool_choice` "required" goes with thinking (1.6).
     `dynamic_tools`: a system message may bring tools (1.7). `reasoning_boundary`: an empty `reasoning_content` frame
-    closes the reasoning of a stream (2.4). `sees`: the kinds of media that it can be shown (1.4).
+    closes the reasoning of a stream (2.4). `sees`: the kinds of media that it can be shown (1.4). `logprobs`: they may
+    be asked for, which the hosted K3 refuses (11.1).
     """
 
     id: str
@@ -85,6 +86,7 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
     call_id_form: CallIdForm = "name:index"
     reasoning_boundary: bool = True
     sees: frozenset[MediaKind] = frozenset()
+    logprobs: bool = True
 
 
 _SEEING: frozenset[MediaKind] = frozenset({"image", "video"})
@@ -119,6 +121,7 @@ _K3 = ModelCard(
     dynamic_tools=True,
     call_id_form="name_index",
     sees=_SEEING,
+    logprobs=False,
 )
 _K2_6 = ModelCard(
     id="kimi-k2.6",

@@ -16,24 +16,42 @@ from moonbase.contract.events import (
     ToolCallOpened,
 )
 from moonbase.contract.fold import Fold
+from moonbase.contract.logprobs import Logprobs
 from moonbase.contract.response import usage_body
 
+Increment = ReasoningDelta | ReasoningEnded | ContentDelta | ToolCallOpened | ArgumentsDelta
+
 _encode = msgspec.json.Encoder().encode
+_NO_CONTENT = b'{"content":""}'
 
 
 class ChunkWriter:
     """Writes one stream. Every chunk is one JSON object with exactly one choice; `summary` alone has none.
 
     `boundary`: whether an empty `reasoning_content` closes the reasoning (a fact of the model's card). `continuous`:
-    the counts so far stand at the top of every chunk.
+    the counts so far stand at the top of every chunk. `token_ids`: every increment has the ids of its tokens as
+    `internal_content`; ids that come after the last increment get one without text, for the end chunk's delta is empty.
     """
 
-    def __init__(self, *, id: str, created: int, model: str, boundary: bool, continuous: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        id: str,
+        created: int,
+        model: str,
+        boundary: bool,
+        continuous: bool = False,
+        token_ids: bool = False,
+    ) -> None:
         head = {"id": id, "object": "chat.completion.chunk", "created": created, "model": model}
         self._head = _encode(head)[:-1] + b',"choices":['
         self._boundary = boundary
         self._continuous = continuous
+        self._token_ids = token_ids
         self._prefix: dict[int, bytes] = {}
+        # By choice: ids that no chunk has carried yet, and an increment without text of the kind that came last.
+        self._waiting: dict[int, tuple[int, ...]] = {}
+        self._empty: dict[int, bytes] = {}
         self.fold = Fold()
         """The answer so far, as it would be if it were not streamed."""
 
@@ -43,22 +61,23 @@ class ChunkWriter:
             self.fold.add(event)
         match event:
             case ReasoningDelta():
-                return self._delta(event.choice, b'{"reasoning_content":' + _encode(event.text) + b"}")
+                return self._delta(event, b'{"reasoning_content":' + _encode(event.text) + b"}")
             case ContentDelta():
-                return self._delta(event.choice, b'{"content":' + _encode(event.text) + b"}")
+                return self._delta(event, b'{"content":' + _encode(event.text) + b"}", _logprobs(event))
             case ReasoningEnded():
                 # An empty frame also says "reasoned, but empty", without which a client that replays the answer lacks
                 # the field (contract.md 3, 9A).
                 if self._boundary or not self.fold.has_reasoning(event.choice):
-                    return self._delta(event.choice, b'{"reasoning_content":""}')
+                    return self._delta(event, b'{"reasoning_content":""}')
+                self._wait(event)
                 return []
             case ToolCallOpened():
                 function = b'{"name":' + _encode(event.name) + b',"arguments":""}'
                 call = b'{"index":%d,"id":%b,"type":"function","function":%b}'
-                return self._call(event.choice, call % (event.index, _encode(event.id), function))
+                return self._call(event, call % (event.index, _encode(event.id), function))
             case ArgumentsDelta():
                 call = b'{"index":%d,"function":{"arguments":%b}}' % (event.index, _encode(event.text))
-                return self._call(event.choice, call)
+                return self._call(event, call)
             case Finished():
                 return self._end(event)
             case Failed():
@@ -77,24 +96,43 @@ class ChunkWriter:
         """The chunk that `stream_options.include_usage` asks for, after every choice has ended."""
         return self._head + b'],"usage":' + _encode(usage_body(self.fold.usage())) + b"}"
 
-    def _delta(self, choice: int, delta: bytes) -> list[bytes]:
+    def _delta(self, event: Increment, delta: bytes, logprobs: bytes = b"") -> list[bytes]:
+        choice = event.choice
         first = self.open(choice)
-        chunk = self._prefix[choice] + delta + b',"finish_reason":null}]' + self._close(choice)
+        if self._token_ids:
+            self._wait(event)
+            delta = self._with_ids(choice, delta)
+        chunk = self._prefix[choice] + delta + logprobs + b',"finish_reason":null}]' + self._close(choice)
         return [chunk] if first is None else [first, chunk]
+
+    def _wait(self, event: Increment) -> None:
+        choice = event.choice
+        self._waiting[choice] = self._waiting.get(choice, ()) + event.token_ids
+        self._empty[choice] = _empty(event)
+
+    def _with_ids(self, choice: int, delta: bytes) -> bytes:
+        ids = self._waiting.pop(choice, ())
+        return delta[:-1] + b',"internal_content":{"token_ids":' + _encode(ids) + b"}}"
 
     def _close(self, choice: int) -> bytes:
         return b',"usage":' + _encode(usage_body(self.fold.usage_of(choice))) + b"}" if self._continuous else b"}"
 
-    def _call(self, choice: int, call: bytes) -> list[bytes]:
-        return self._delta(choice, b'{"tool_calls":[' + call + b"]}")
+    def _call(self, event: ToolCallOpened | ArgumentsDelta, call: bytes) -> list[bytes]:
+        return self._delta(event, b'{"tool_calls":[' + call + b"]}")
 
     def _end(self, event: Finished) -> list[bytes]:
         first = self.open(event.choice)
         usage = _encode(usage_body(event.usage))
         tail = b'{},"finish_reason":%b,"usage":%b}]' % (_encode(event.finish_reason), usage)
         top = b',"usage":' + usage if self._continuous else b""
-        chunk = self._prefix[event.choice] + tail + top + b"}"
-        return [chunk] if first is None else [first, chunk]
+        chunks = [self._prefix[event.choice] + tail + top + b"}"]
+        if self._token_ids and (ids := self._waiting.get(event.choice, ()) + event.token_ids):
+            self._waiting[event.choice] = ids
+            delta = self._with_ids(event.choice, self._empty.get(event.choice, _NO_CONTENT))
+            chunks.insert(
+                0, self._prefix[event.choice] + delta + b',"finish_reason":null}]' + self._close(event.choice)
+            )
+        return chunks if first is None else [first, *chunks]
 
     def _fail(self, event: Failed) -> list[bytes]:
         """A failure after the first byte: every choice still open ends with the failure's finish reason."""
@@ -104,3 +142,18 @@ class ChunkWriter:
             if choice not in ended:
                 chunks += self.write(Finished(event.finish_reason, self.fold.usage_of(choice), choice))
         return chunks
+
+
+def _logprobs(event: ContentDelta) -> bytes:
+    return b',"logprobs":' + _encode(Logprobs(event.logprobs)) if event.logprobs else b""
+
+
+def _empty(event: Increment) -> bytes:
+    """An increment without text that may follow `event`."""
+    match event:
+        case ReasoningDelta():
+            return b'{"reasoning_content":""}'
+        case ToolCallOpened() | ArgumentsDelta():
+            return b'{"tool_calls":[{"index":%d,"function":{"arguments":""}}]}' % event.index
+        case ReasoningEnded() | ContentDelta():
+            return _NO_CONTENT

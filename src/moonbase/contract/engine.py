@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 import msgspec
 
 from moonbase.contract.events import Event, Failed, PromptRead
+from moonbase.contract.logprobs import TokenLogprob
 from moonbase.contract.media_formats import MediaKind
 from moonbase.contract.prompts import Prompt
 from moonbase.contract.request import ChatRequest, Sampling
@@ -46,13 +47,19 @@ class Engine(Protocol):
         """What it can be shown; a request's `media` has nothing else."""
         ...
 
+    @property
+    def gives_logprobs(self) -> bool:
+        """Whether the engine honours `ChatRequest.logprobs`."""
+        ...
+
 
 class TextRequest(msgspec.Struct, frozen=True):
     """A prompt to continue.
 
     `max_tokens` is clamped by the engine to what is left of its context. `marks` are texts of special tokens that
     must come back as text (others stay hidden). The engine ends at the model's own end-of-turn token, or when any
-    string of `end_marks` is generated as a token.
+    string of `end_marks` is generated as a token. `token_ids`: say the ids of the generated tokens. `logprobs`: say the
+    log probabilities of the tokens, and of so many alternatives to each; None asks for none.
     """
 
     prompt: Prompt
@@ -60,23 +67,29 @@ class TextRequest(msgspec.Struct, frozen=True):
     max_tokens: int
     marks: tuple[str, ...] = ()
     end_marks: tuple[str, ...] = ()
+    token_ids: bool = False
+    logprobs: int | None = None
 
 
 class TextDelta(msgspec.Struct, frozen=True, gc=False):
     """Generated text: `tokens` tokens; `mark`: this text is exactly one mark token, None where the engine cannot say
-    (then a mark can only be told by its text)."""
+    (then a mark can only be told by its text). `token_ids`: the ids of these tokens. `logprobs`: of tokens that join to
+    the text."""
 
     text: str
     tokens: int = 1
     mark: bool | None = None
+    token_ids: tuple[int, ...] = ()
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 class TextDone(msgspec.Struct, frozen=True):
     """The end: the model stopped by itself, or the budget or the context ran out. `tokens` are generated tokens not
-    yet reported by a delta (the end mark, as a rule)."""
+    yet reported by a delta (the end mark, as a rule), `token_ids` their ids."""
 
     reason: Literal["stop", "length"]
     tokens: int = 0
+    token_ids: tuple[int, ...] = ()
 
 
 TextEvent = PromptRead | TextDelta | TextDone | Failed
@@ -99,3 +112,6 @@ class TextEngine(Protocol):
 
     @property
     def context_length(self) -> int | None: ...
+
+    @property
+    def gives_logprobs(self) -> bool: ...

@@ -2,7 +2,8 @@
 
 One answer (a *choice*) is, in order: reasoning, its end, content, tool calls, one `Finished`. A stream of a whole
 request is one `PromptRead`, then the choices' events, interleaved when there are several. `Failed` may come at any
-point and is always the last event. `tokens` counts what the model generated for that increment.
+point and is always the last event. `tokens` counts what the model generated for that increment. `token_ids`: where
+the request asks for them, the ids of generated tokens; over the events of a choice each stands once, in order.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Literal
 import msgspec
 
 from moonbase.contract.errors import ApiError
+from moonbase.contract.logprobs import TokenLogprob
 
 FinishReason = Literal[
     "stop",
@@ -48,6 +50,7 @@ class ReasoningDelta(msgspec.Struct, frozen=True, tag=True, gc=False):
     text: str
     tokens: int = 0
     choice: int = 0
+    token_ids: tuple[int, ...] = ()
 
 
 class ReasoningEnded(msgspec.Struct, frozen=True, tag=True, gc=False):
@@ -57,12 +60,17 @@ class ReasoningEnded(msgspec.Struct, frozen=True, tag=True, gc=False):
     tokens: int = 0
     choice: int = 0
     reasoning: int = 0
+    token_ids: tuple[int, ...] = ()
 
 
 class ContentDelta(msgspec.Struct, frozen=True, tag=True, gc=False):
+    """`logprobs`: the tokens that join to the text, where the request asks for them."""
+
     text: str
     tokens: int = 0
     choice: int = 0
+    token_ids: tuple[int, ...] = ()
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 class ToolCallOpened(msgspec.Struct, frozen=True, tag=True, gc=False):
@@ -73,6 +81,7 @@ class ToolCallOpened(msgspec.Struct, frozen=True, tag=True, gc=False):
     name: str
     tokens: int = 0
     choice: int = 0
+    token_ids: tuple[int, ...] = ()
 
 
 class ArgumentsDelta(msgspec.Struct, frozen=True, tag=True, gc=False):
@@ -82,14 +91,16 @@ class ArgumentsDelta(msgspec.Struct, frozen=True, tag=True, gc=False):
     text: str
     tokens: int = 0
     choice: int = 0
+    token_ids: tuple[int, ...] = ()
 
 
 class Finished(msgspec.Struct, frozen=True, tag=True, gc=False):
-    """The end of a choice, with the counts of that choice."""
+    """The end of a choice, with the counts of that choice and the ids that no increment has carried."""
 
     finish_reason: FinishReason
     usage: Usage
     choice: int = 0
+    token_ids: tuple[int, ...] = ()
 
 
 class Failed(msgspec.Struct, frozen=True, tag=True):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec import UNSET
+
 from moonbase.contract.errors import ApiError, UnexpectedOutput
 from moonbase.contract.events import (
     ArgumentsDelta,
@@ -15,6 +17,7 @@ from moonbase.contract.events import (
     ToolCallOpened,
     Usage,
 )
+from moonbase.contract.logprobs import Logprobs, TokenLogprob
 from moonbase.contract.messages import FunctionCall, ToolCall
 from moonbase.contract.response import AssistantMessage, Choice, Completion, usage_body
 
@@ -24,6 +27,7 @@ class _ChoiceFold:
         self.reasoning: list[str] = []
         self.reasoned = False
         self.content: list[str] = []
+        self.logprobs: list[TokenLogprob] = []
         self.calls: list[tuple[str, str, list[str]]] = []
         self.completion_tokens = 0
         self.reasoning_tokens = 0
@@ -73,6 +77,8 @@ class Fold:
                 choice.reasoning_tokens += event.reasoning
             case ContentDelta():
                 choice.content.append(event.text)
+                if event.logprobs:
+                    choice.logprobs += event.logprobs
             case ToolCallOpened():
                 choice.calls.append((event.id, event.name, []))
             case ArgumentsDelta():
@@ -118,7 +124,8 @@ class Fold:
             choice = self._choices[index]
             if choice.finished is None:
                 raise _unfinished()
-            choices.append(Choice(index, choice.message(), choice.finished.finish_reason))
+            logprobs = Logprobs(choice.logprobs) if choice.logprobs else UNSET
+            choices.append(Choice(index, choice.message(), choice.finished.finish_reason, logprobs))
         if not choices:
             raise _unfinished()
         return Completion(id=id, created=created, model=model, choices=choices, usage=usage_body(self.usage()))

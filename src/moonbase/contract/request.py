@@ -10,6 +10,7 @@ import msgspec
 from moonbase.contract.cards import ModelCard, Pin, Range, SamplingPolicy
 from moonbase.contract.decoding import convert, decode
 from moonbase.contract.errors import InvalidRequest
+from moonbase.contract.logprobs import MAX_TOP
 from moonbase.contract.media import Media, read_media
 from moonbase.contract.media_formats import MediaKind
 from moonbase.contract.messages import Message, check_conversation
@@ -22,10 +23,12 @@ MAX_STOP_BYTES = 32
 
 
 class StreamOptions(msgspec.Struct, frozen=True):
-    """`continuous_usage_stats`: the counts so far on every frame (contract.md 2.5)."""
+    """`continuous_usage_stats`: the counts so far on every frame. `include_internal_content`: the ids of the generated
+    tokens on every increment (contract.md 2.5)."""
 
     include_usage: bool | None = None
     continuous_usage_stats: bool | None = None
+    include_internal_content: bool | None = None
 
 
 class ResponseFormat(msgspec.Struct, frozen=True):
@@ -71,7 +74,11 @@ class Sampling(msgspec.Struct, frozen=True):
 
 
 class ChatRequest(msgspec.Struct, frozen=True):
-    """A request that has been checked against its card: every rule of the contract holds for it."""
+    """A request that has been checked against its card: every rule of the contract holds for it.
+
+    `logprobs`: how many alternatives to list beside each token of the content; None where none are asked for.
+    `token_ids`: the events carry the ids of the tokens.
+    """
 
     model: str
     card: ModelCard
@@ -87,6 +94,8 @@ class ChatRequest(msgspec.Struct, frozen=True):
     cache_key: str | None = None
     media: tuple[Media, ...] = ()
     """The images and videos of the messages, decoded, in the order of their parts."""
+    logprobs: int | None = None
+    token_ids: bool = False
 
     @property
     def declared(self) -> tuple[Tool, ...]:
@@ -122,7 +131,6 @@ def resolve(
     tools = body.tools or []
     declared = [*tools, *(tool for message in body.messages for tool in message.tools or ())]
     check_tools(declared, level=level)
-    _check_logprobs(body)
     sampling, n = _resolve_sampling(body, card.sampling, thinking=thinking.enabled)
     return ChatRequest(
         model=body.model,
@@ -143,6 +151,8 @@ def resolve(
         response_format=_resolve_format(body, level),
         cache_key=body.prompt_cache_key,
         media=media,
+        logprobs=_resolve_logprobs(body, card),
+        token_ids=bool(body.stream and body.stream_options and body.stream_options.include_internal_content),
     )
 
 
@@ -204,9 +214,15 @@ def _resolve_format(body: ChatBody, level: Level) -> ResponseFormat | None:
     return convert(body.response_format, ResponseFormat, field="response_format")
 
 
-def _check_logprobs(body: ChatBody) -> None:
-    """No engine here gives log probabilities yet; refused in the words of the hosted K3 (contract.md 4.3, 11.1)."""
-    if body.top_logprobs is not None and not body.logprobs:
+def _resolve_logprobs(body: ChatBody, card: ModelCard) -> int | None:
+    """contract.md 1.1, 4.3; 11.1 for the cards that refuse them."""
+    top = body.top_logprobs
+    if top is not None and not body.logprobs:
         raise InvalidRequest("Invalid request: logprobs must be set to true if top_logprobs is used")
-    if body.logprobs:
+    if not body.logprobs:
+        return None
+    if not card.logprobs:
         raise InvalidRequest("invalid logprobs: only false is allowed for this model")
+    if top is not None and not 0 <= top <= MAX_TOP:
+        raise InvalidRequest(f"Invalid request: top_logprobs must be between 0 and {MAX_TOP}, got {top}")
+    return top or 0

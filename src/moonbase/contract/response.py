@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from moonbase.contract.events import FinishReason, Usage
+from moonbase.contract.logprobs import Logprobs
 from moonbase.contract.messages import ToolCall
 
 
@@ -37,9 +39,12 @@ class AssistantMessage(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Choice(msgspec.Struct, frozen=True):
+    """`logprobs` is absent where none were asked for, or there is no content."""
+
     index: int
     message: AssistantMessage
     finish_reason: FinishReason
+    logprobs: Logprobs | UnsetType = UNSET
 
 
 class Completion(msgspec.Struct, frozen=True, kw_only=True):

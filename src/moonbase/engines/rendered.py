@@ -44,6 +44,10 @@ class RenderedEngine:
         """Nothing: a text engine gets text alone."""
         return frozenset()
 
+    @property
+    def gives_logprobs(self) -> bool:
+        return self._text.gives_logprobs
+
     async def count(self, request: ChatRequest) -> int:
         return await self._text.count(self._render(request).prompt)
 
@@ -67,7 +71,7 @@ class RenderedEngine:
             async for piece in pieces:
                 match piece:
                     case TextDelta():
-                        for event in parser.feed(piece.text, tokens=piece.tokens, mark=piece.mark):
+                        for event in _fed(parser, piece):
                             yield event
                         if parser.stopped:
                             break
@@ -76,7 +80,7 @@ class RenderedEngine:
                         if choice == 0:
                             yield piece
                     case TextDone():
-                        for event in parser.close(piece.reason, prompt, tokens=piece.tokens):
+                        for event in parser.close(piece.reason, prompt, tokens=piece.tokens, token_ids=piece.token_ids):
                             yield event
                         return
                     case Failed():
@@ -97,6 +101,8 @@ class RenderedEngine:
             sampling=sampling,
             max_tokens=request.max_tokens,
             marks=self._output.marks(),
+            token_ids=request.token_ids,
+            logprobs=request.logprobs,
         )
 
 
@@ -112,4 +118,11 @@ def new_parser(
         stop=request.stop,
         choice=choice,
         calls=request.tool_choice != "none",
+        logprobs=request.logprobs is not None,
+    )
+
+
+def _fed(parser: AnswerParser, piece: TextDelta) -> list[Event]:
+    return parser.feed(
+        piece.text, tokens=piece.tokens, mark=piece.mark, token_ids=piece.token_ids, logprobs=piece.logprobs
     )

@@ -11,6 +11,10 @@ makes it think and call that tool, once for each such direction. When tool resul
 with the last result's exact text. Otherwise it thinks, then answers from the user's text. It sees: what it was shown
 it describes from the bytes, "You showed: image/png 2x3, 75 bytes". A forced call without a direction gets the smallest
 arguments that its schema allows.
+
+Its tokens are words, single signs and runs of blank space. The id of a text token is 256 plus the CRC-32 of its UTF-8
+bytes; that of a mark is its place among the marks of the Kimi format, from 1. A token's log probability is 0 and it has
+no alternative but itself: what this engine says, it always says.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import zlib
 from collections import deque
 from collections.abc import AsyncGenerator
 from typing import Any, NamedTuple
@@ -26,6 +31,7 @@ from moonbase.contract.compact import compact_json
 from moonbase.contract.errors import InvalidRequest, context_exceeded
 from moonbase.contract.events import Event, Failed, PromptRead
 from moonbase.contract.formats import KIMI
+from moonbase.contract.logprobs import Alternative, TokenLogprob
 from moonbase.contract.media import Media
 from moonbase.contract.media_formats import MediaKind
 from moonbase.contract.messages import Message
@@ -34,6 +40,7 @@ from moonbase.contract.request import ChatRequest
 from moonbase.contract.schema import minimal_value
 from moonbase.contract.tools import NamedChoice
 from moonbase.engines.rendered import new_parser
+from moonbase.parse.pipeline import AnswerParser
 from moonbase.prompt.kimi_k2 import (
     CALL,
     CALL_ARGUMENTS,
@@ -80,6 +87,10 @@ class ScriptedEngine:
     def sees(self) -> frozenset[MediaKind]:
         return frozenset({"image", "video"})
 
+    @property
+    def gives_logprobs(self) -> bool:
+        return True
+
     async def count(self, request: ChatRequest) -> int:
         return len(_tokens(prompt_text(render(request).prompt)))
 
@@ -104,7 +115,7 @@ class ScriptedEngine:
                 await asyncio.sleep(self._pace)
                 self.generated += 1
                 self.began.set()
-                for event in parser.feed(token, tokens=1, mark=mark):
+                for event in _fed(parser, request, token, mark=mark):
                     yield event
                 if parser.stopped:
                     break
@@ -116,6 +127,21 @@ class ScriptedEngine:
         shared = max((_shared_prefix(prompt, earlier) for earlier in self._prompts), default=0)
         self._prompts.append(prompt)
         return shared if shared > _CACHE_THRESHOLD else 0
+
+
+def _fed(parser: AnswerParser, request: ChatRequest, token: str, *, mark: bool) -> list[Event]:
+    ids = (_token_id(token, mark=mark),) if request.token_ids else ()
+    logprobs = (_certain(token, request.logprobs),) if request.logprobs is not None else ()
+    return parser.feed(token, tokens=1, mark=mark, token_ids=ids, logprobs=logprobs)
+
+
+def _token_id(token: str, *, mark: bool) -> int:
+    return 1 + KIMI.marks().index(token) if mark else 256 + zlib.crc32(token.encode(errors="replace"))
+
+
+def _certain(token: str, top: int) -> TokenLogprob:
+    data = tuple(token.encode(errors="replace"))
+    return TokenLogprob(token, 0.0, data, (Alternative(token, 0.0, data),) if top else ())
 
 
 def _tokens(text: str) -> list[str]:

@@ -12,7 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from moonbase.contract.chunks import ChunkWriter
-from moonbase.contract.errors import UnexpectedOutput
+from moonbase.contract.errors import InvalidRequest, UnexpectedOutput
 from moonbase.contract.events import Event, Failed, Finished, PromptRead
 from moonbase.contract.fold import Fold
 from moonbase.contract.messages import Message, last_user_index
@@ -72,6 +72,7 @@ class ChatCompletions:
         thinking = resolve_thinking(served.card, body.thinking, body.reasoning_effort)
         body = self._reasoned(self._unsealed(body, owner), thinking, owner, entry)
         request = resolve(body, served.card, self._platform.schema_level, sees=served.sees, thinking=thinking)
+        _check_engine(served, request)
         return _Prepared(served, request, bool(body.stream), body.stream_options or StreamOptions())
 
     def _unsealed(self, body: ChatBody, owner: str) -> ChatBody:
@@ -136,6 +137,7 @@ class _Answer:
             model=self._request.model,
             boundary=self._served.card.reasoning_boundary,
             continuous=bool(options.continuous_usage_stats),
+            token_ids=self._request.token_ids,
         )
         started = failed = False
         async with self._batches(writer.fold) as events:
@@ -189,6 +191,14 @@ class _Answer:
             headers.append((b"x-msh-usage-prompt-tokens", b"%d" % prompt.prompt_tokens))
             headers.append((b"x-msh-usage-cached-tokens", b"%d" % prompt.cached_tokens))
         return headers
+
+
+def _check_engine(served: Served, request: ChatRequest) -> None:
+    if request.logprobs is not None and not served.engine.gives_logprobs:
+        raise InvalidRequest(
+            f"Invalid request: the engine that serves '{request.model}' gives no logprobs; leave logprobs out, or send "
+            "false"
+        )
 
 
 def missing_reasoning(messages: list[Message], *, keep_all: bool) -> list[int]:

@@ -20,7 +20,8 @@ hosted API's 400), always the 400, or take it as empty."""
 
 
 class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`[server]`. `max_body_mb` bounds a request's body; `drain_s` is how long Ctrl-C waits for streams."""
+    """`[server]`. `max_body_mb` bounds a request's body; `drain_s` is how long Ctrl-C waits for streams;
+    `k3_logprobs` serves `logprobs` also for the cards whose hosted model refuses them."""
 
     host: str = "127.0.0.1"
     port: int = 8000
@@ -31,6 +32,7 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     drain_s: float = 4.0
     missing_reasoning: MissingReasoning = "restore"
     schema_level: Level = "strict"
+    k3_logprobs: bool = False
 
 
 class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -11,7 +11,8 @@ from typing import Literal
 
 import msgspec
 
-from moonbase.engines.llama.wire import Broke, Delta, Done, FromWorker, Read
+from moonbase.engines.llama.details import Chance, Details
+from moonbase.engines.llama.wire import Broke, Delta, DetailedDelta, Done, FromWorker, Read
 
 
 class _Verbose(msgspec.Struct, frozen=True, gc=False):
@@ -25,8 +26,13 @@ class _Progress(msgspec.Struct, frozen=True, gc=False):
     cache: int
 
 
+class _Logprobs(msgspec.Struct, frozen=True):
+    content: tuple[Chance, ...] = ()
+
+
 class _Choice(msgspec.Struct, frozen=True, gc=False):
     finish_reason: Literal["stop", "length"] | None = None
+    logprobs: _Logprobs | None = None
 
 
 class _Error(msgspec.Struct, frozen=True):
@@ -50,13 +56,16 @@ class Answer:
     run that takes up where this one is paused, as id and text; the id is None where llama.cpp lost it.
     """
 
-    def __init__(self, id: int, marks: Mapping[int, str], ends: Mapping[int, str]) -> None:
+    def __init__(
+        self, id: int, marks: Mapping[int, str], ends: Mapping[int, str], details: Details | None = None
+    ) -> None:
         self.over = False
         self.seen = 0
         self.generated: list[tuple[int | None, str]] = []
         self._id = id
         self._marks = marks
         self._ends = ends
+        self._details = details
         self._read = False
         self._reported = 0
 
@@ -75,11 +84,10 @@ class Answer:
             return [Broke(self._id, chunk.error.message)]
         if chunk.prompt_progress is not None:
             return self._progress(chunk.prompt_progress)
-        reason = chunk.choices[0].finish_reason if chunk.choices else None
-        if reason is not None:
-            self.over = True
-            return [Done(self._id, reason, chunk.verbose.tokens_predicted - self._reported)]
-        return self._tokens(chunk.verbose)
+        choice = chunk.choices[0] if chunk.choices else _Choice()
+        if choice.finish_reason is not None:
+            return [self._done(choice.finish_reason, chunk.verbose.tokens_predicted)]
+        return self._tokens(chunk.verbose, choice.logprobs)
 
     def _progress(self, progress: _Progress) -> list[FromWorker]:
         if self._read:
@@ -87,21 +95,27 @@ class Answer:
         self._read = True
         return [Read(self._id, progress.total, progress.cache)]
 
-    def _tokens(self, chunk: _Verbose) -> list[FromWorker]:
+    def _tokens(self, chunk: _Verbose, logprobs: _Logprobs | None) -> list[FromWorker]:
         last = chunk.tokens[-1] if chunk.tokens else -1
-        lone = chunk.tokens_predicted - self.seen == 1
+        count = chunk.tokens_predicted - self.seen
+        lone = count == 1
         self.seen = chunk.tokens_predicted
         end = self._ends.get(last)
         mark = end or self._marks.get(last)
         if mark is None:
             self.generated.append((last if lone else None, chunk.content))
+            if self._details is not None:
+                self._details.token(last, chunk.content, count, logprobs.content if logprobs else ())
             return self._delta(chunk.content, self.seen)
         # Bytes that never became a character come in one chunk with the mark that cut them short.
         rest = chunk.content.removesuffix(mark)
+        if self._details is not None:
+            self._details.broken(rest)
         before = self._delta(rest, self.seen - 1)
+        if self._details is not None:
+            self._details.token(last, "", 1, ())
         if end is not None:
-            self.over = True
-            return [*before, Done(self._id, "stop", self.seen - self._reported)]
+            return [*before, self._done("stop", self.seen)]
         self.generated += [(None, rest), (last, mark)] if rest else [(last, mark)]
         return [*before, *self._delta(mark, self.seen, mark=True)]
 
@@ -110,4 +124,11 @@ class Answer:
         if not text:
             return []
         tokens, self._reported = upto - self._reported, upto
+        if self._details is not None:
+            return [DetailedDelta(self._id, text, tokens, mark, *self._details.take())]
         return [Delta(self._id, text, tokens, mark)]
+
+    def _done(self, reason: Literal["stop", "length"], generated: int) -> Done:
+        self.over = True
+        ids = self._details.take_ids() if self._details is not None else ()
+        return Done(self._id, reason, generated - self._reported, ids)

@@ -28,6 +28,7 @@ class _Completion(msgspec.Struct, omit_defaults=False):
     seed: int
     samplers: list[str]
     preserved_tokens: list[str]
+    n_probs: int
     stream: bool = True
     return_progress: bool = True
     verbose: bool = True
@@ -38,8 +39,11 @@ class _Completion(msgspec.Struct, omit_defaults=False):
     sse_ping_interval: int = -1
 
 
-def completion_body(prompt: Tokens, sampling: Sampling, max_tokens: int, shown: list[str], context: int) -> bytes:
-    """The request in JSON. `shown`: texts of special tokens that must come as text; `context`: reach of penalties."""
+def completion_body(
+    prompt: Tokens, sampling: Sampling, max_tokens: int, shown: list[str], context: int, logprobs: int | None = None
+) -> bytes:
+    """The request in JSON. `shown`: texts of special tokens that must come as text; `context`: reach of penalties;
+    `logprobs` as in `TextRequest`: llama.cpp gives the chosen token's only together with one alternative at least."""
     penalised = bool(sampling.presence_penalty or sampling.frequency_penalty)
     samplers = ["penalties"] * penalised + ["temperature"] + ["top_p"] * (sampling.top_p < 1)
     completion = _Completion(
@@ -53,5 +57,6 @@ def completion_body(prompt: Tokens, sampling: Sampling, max_tokens: int, shown: 
         seed=_RANDOM_SEED if sampling.seed is None else sampling.seed % _RANDOM_SEED,
         samplers=samplers,
         preserved_tokens=shown,
+        n_probs=0 if logprobs is None else max(1, logprobs),
     )
     return msgspec.json.encode(completion)

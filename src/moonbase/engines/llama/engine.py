@@ -22,7 +22,18 @@ from moonbase.engines.llama.memory import plan_context
 from moonbase.engines.llama.model import GgufModel, read_model
 from moonbase.engines.llama.settings import LlamaSettings
 from moonbase.engines.llama.supervisor import Supervisor
-from moonbase.engines.llama.wire import Activity, Broke, Delta, Done, FromWorker, Generate, Load, Read, TooLong
+from moonbase.engines.llama.wire import (
+    Activity,
+    Broke,
+    Delta,
+    DetailedDelta,
+    Done,
+    FromWorker,
+    Generate,
+    Load,
+    Read,
+    TooLong,
+)
 
 _CRASHED = "The embedded engine crashed while it served this request; it is being restarted"
 _NO_TEXT = "Invalid request: the text has half a surrogate pair, which is no character"
@@ -50,6 +61,10 @@ class LlamaEngine:
     @property
     def context_length(self) -> int | None:
         return None if self._load is None else self._load.limit
+
+    @property
+    def gives_logprobs(self) -> bool:
+        return True
 
     @property
     def worker_pid(self) -> int | None:
@@ -137,6 +152,8 @@ def _order(request: TextRequest) -> Generate:
         max_tokens=request.max_tokens,
         marks=request.marks,
         end_marks=request.end_marks,
+        token_ids=request.token_ids,
+        logprobs=request.logprobs,
     )
 
 
@@ -147,7 +164,9 @@ def _event(message: FromWorker) -> TextEvent:
         case Read():
             return PromptRead(message.prompt_tokens, message.cached_tokens)
         case Done():
-            return TextDone(message.reason, message.tokens)
+            return TextDone(message.reason, message.tokens, message.token_ids)
+        case DetailedDelta():
+            return TextDelta(message.text, message.tokens, message.mark, message.token_ids, message.logprobs)
         case TooLong():
             return Failed(context_exceeded(message.limit, message.requested))
         case Broke():

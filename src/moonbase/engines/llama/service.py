@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
-from moonbase.contract.prompts import Piece, Prompt
+from moonbase.contract.prompts import Prompt
 from moonbase.engines.llama.answer import Answer
 from moonbase.engines.llama.completion import completion_body
+from moonbase.engines.llama.details import Details
 from moonbase.engines.llama.outbox import Outbox
 from moonbase.engines.llama.schedule import Schedule
 from moonbase.engines.llama.tokenizer import Tokenizer, Tokens, join, pack
@@ -60,6 +61,7 @@ class Service:
             server.tokenize, load.special_tokens, bos_id=load.bos_id, space_prefix=load.space_prefix
         )
         self._ids = {token.text: token.id for token in load.special_tokens}
+        self._texts = {token.id: token.text for token in load.special_tokens}
         self._schedule = Schedule(load.slots, load.context)
         self._jobs: dict[int, Job] = {}
         self._lock = threading.Lock()
@@ -70,7 +72,8 @@ class Service:
         """Begin to serve one message; the answers leave through the outbox."""
         match message:
             case Generate():
-                job = Job(message, Answer(message.id, self._named(message.marks), self._named(message.end_marks)))
+                marks, ends = self._named(message.marks), self._named(message.end_marks)
+                job = Job(message, Answer(message.id, marks, ends, self._details(message)))
                 with self._lock:
                     self._jobs[message.id] = job
                 self._preparing.submit(self._guarded, message.id, self._prepare, job)
@@ -90,6 +93,11 @@ class Service:
 
     def _named(self, texts: tuple[str, ...]) -> dict[int, str]:
         return {self._ids[text]: text for text in texts if text in self._ids}
+
+    def _details(self, message: Generate) -> Details | None:
+        if not message.token_ids and message.logprobs is None:
+            return None
+        return Details(self._tokenizer.continuing if message.token_ids else None, message.logprobs, self._texts)
 
     def _guarded(self, id: int, work: Callable[..., None], argument: object) -> None:
         """Run `work`; a defect of ours or of the engine's fails the one request and nothing else."""
@@ -142,7 +150,7 @@ class Service:
     def _server_body(self, job: Job) -> bytes:
         request = job.request
         shown = [text for text in (*request.marks, *request.end_marks) if text in self._ids]
-        return completion_body(job.prompt, request.sampling, job.budget, shown, self._load.context)
+        return completion_body(job.prompt, request.sampling, job.budget, shown, self._load.context, request.logprobs)
 
     def _feed(self, job: Job, chunk: bytes) -> bool:
         """One chunk from llama.cpp, on the slot's thread; True stops the generation."""
@@ -173,7 +181,7 @@ class Service:
 
     def _tokens_of(self, generated: list[tuple[int | None, str]]) -> Iterator[Tokens]:
         for id, text in generated:
-            yield pack([id]) if id is not None else self._tokenizer.encode([Piece(text, False)])
+            yield pack([id] if id is not None else self._tokenizer.continuing(text))
 
     def _cancel(self, id: int) -> None:
         with self._lock:

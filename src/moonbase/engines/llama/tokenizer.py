@@ -23,6 +23,7 @@ Encode = Callable[[list[str], bool], list[list[int]]]
 
 _ANCHOR = "\n"
 _encode_json = msgspec.json.Encoder().encode
+_decode_ids = msgspec.json.Decoder(list[int]).decode
 
 
 class Tokens(NamedTuple):
@@ -101,6 +102,15 @@ class Tokenizer:
         known = self._look_up(texts)
         joined = join(known)
         return joined if not self._bos.length or joined.first == self._bos.first else join([self._bos, joined])
+
+    def continuing(self, text: str) -> list[int]:
+        """The ids of content in the middle of running text: nothing is put before it."""
+        parts = list(self._cutter.parts(text))
+        if self._space_prefix:
+            tokens = join(self._continued(part, False) for part in parts)
+        else:
+            tokens = join(self._look_up([(part, False) for part in parts]))
+        return _decode_ids(b"[" + tokens.json + b"]")
 
     def _look_up(self, texts: list[tuple[str, bool]]) -> list[Tokens]:
         """The tokens of each text, asking for all that is new at once, a time for each kind."""

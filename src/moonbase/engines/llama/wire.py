@@ -11,6 +11,7 @@ from typing import Literal
 
 import msgspec
 
+from moonbase.contract.logprobs import TokenLogprob
 from moonbase.contract.prompts import Prompt
 from moonbase.contract.request import Sampling
 from moonbase.engines.llama.model import SpecialToken
@@ -41,6 +42,8 @@ class Generate(msgspec.Struct, frozen=True, array_like=True, tag=1):
     max_tokens: int
     marks: tuple[str, ...]
     end_marks: tuple[str, ...]
+    token_ids: bool = False
+    logprobs: int | None = None
 
 
 class Cancel(msgspec.Struct, frozen=True, array_like=True, tag=2):
@@ -79,10 +82,22 @@ class Delta(msgspec.Struct, frozen=True, array_like=True, tag=13, gc=False):
     mark: bool
 
 
+class DetailedDelta(msgspec.Struct, frozen=True, array_like=True, tag=19):
+    """A `Delta` for a request that asks for more than text."""
+
+    id: int
+    text: str
+    tokens: int
+    mark: bool
+    token_ids: tuple[int, ...]
+    logprobs: tuple[TokenLogprob, ...]
+
+
 class Done(msgspec.Struct, frozen=True, array_like=True, tag=14):
     id: int
     reason: Literal["stop", "length"]
     tokens: int
+    token_ids: tuple[int, ...] = ()
 
 
 class TooLong(msgspec.Struct, frozen=True, array_like=True, tag=15):
@@ -113,7 +128,7 @@ class Activity(msgspec.Struct, frozen=True, array_like=True, tag=18):
 
 
 ToWorker = Load | Generate | Cancel | Count | Inspect
-FromWorker = Ready | LoadFailed | Read | Delta | Done | TooLong | Broke | Counted | Activity
+FromWorker = Ready | LoadFailed | Read | Delta | DetailedDelta | Done | TooLong | Broke | Counted | Activity
 
 _encoder = msgspec.msgpack.Encoder()
 
