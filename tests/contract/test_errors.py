@@ -19,6 +19,7 @@ from moonbase.contract.errors import (
     MoonbaseError,
     NotFound,
     PermissionDenied,
+    QuotaExceeded,
     RateLimited,
     RequestTooLarge,
     ServerError,
@@ -26,6 +27,7 @@ from moonbase.contract.errors import (
     Unavailable,
     UnexpectedOutput,
     context_exceeded,
+    insufficient_balance,
     unknown_model,
 )
 
@@ -38,6 +40,7 @@ ROWS: list[tuple[type[ApiError], int, str]] = [
     (MethodNotAllowed, 405, "invalid_request_error"),
     (RequestTooLarge, 413, "invalid_request_error"),
     (EngineOverloaded, 429, "engine_overloaded_error"),
+    (QuotaExceeded, 429, "exceeded_current_quota_error"),
     (RateLimited, 429, "rate_limit_reached_error"),
     (ClientClosed, 499, "client_closed_request"),
     (ServerError, 500, "server_error"),
@@ -93,6 +96,16 @@ def test_unknown_model() -> None:
     """contract.md 4.2."""
     error = unknown_model("kimi-k9")
     assert (error.status, error.message) == (404, "Not found the model kimi-k9 or Permission denied")
+
+
+def test_insufficient_balance() -> None:
+    """contract.md 4.2, word for word."""
+    error = insufficient_balance("org-1<ak-2>")
+    assert (error.status, error.type) == (429, "exceeded_current_quota_error")
+    assert error.message == (
+        "Your account org-1<ak-2> is suspended due to insufficient balance, please recharge your account or check "
+        "your plan and billing details"
+    )
 
 
 def test_context_overflow() -> None:

@@ -1,1 +1,1 @@
-"""Who may use the server. Keys today; quotas, ledger and stores join them here."""
+"""Who may use the server, and what each has used: keys and the ledger; quotas join them here."""

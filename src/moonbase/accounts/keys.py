@@ -40,6 +40,15 @@ class KeyRing:
         return digest.hex()[:16]
 
 
+def account_name(owner: str) -> str:
+    """`{organization-id}<{ak-id}>`, as the texts of 429s name a caller (contract.md 4.2). `owner` is a caller's id.
+
+    Each key is an organization of its own: `ak-` is followed by the id, `org-` by 32 hex digits made from it.
+    """
+    organization = hashlib.sha256(b"moonbase organization\0" + owner.encode()).hexdigest()[:32]
+    return f"org-{organization}<ak-{owner}>"
+
+
 def _digest(key: str) -> bytes:
     return hashlib.sha256(b"moonbase api key\0" + key.encode("utf-8", "surrogateescape")).digest()
 

@@ -11,6 +11,7 @@ MoonbaseError
     ├── MethodNotAllowed     405     invalid_request_error
     ├── RequestTooLarge      413     invalid_request_error
     ├── EngineOverloaded     429     engine_overloaded_error
+    ├── QuotaExceeded        429     exceeded_current_quota_error
     ├── RateLimited          429     rate_limit_reached_error
     ├── ClientClosed         499     client_closed_request
     ├── ServerError          500     server_error
@@ -96,6 +97,10 @@ class EngineOverloaded(ApiError):
     status, type = 429, "engine_overloaded_error"
 
 
+class QuotaExceeded(ApiError):
+    status, type = 429, "exceeded_current_quota_error"
+
+
 class RateLimited(ApiError):
     status, type = 429, "rate_limit_reached_error"
 
@@ -118,6 +123,14 @@ class Unavailable(ApiError):
 
 def unknown_model(model: str) -> NotFound:
     return NotFound(f"Not found the model {model} or Permission denied")
+
+
+def insufficient_balance(account: str) -> QuotaExceeded:
+    """Nothing is left to spend (contract.md 4.2). `account` is `{organization-id}<{ak-id}>`."""
+    return QuotaExceeded(
+        f"Your account {account} is suspended due to insufficient balance, "
+        "please recharge your account or check your plan and billing details"
+    )
 
 
 def context_exceeded(limit: int, requested: int) -> InvalidRequest:

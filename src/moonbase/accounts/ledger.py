@@ -1,0 +1,158 @@
+"""What each key has used and what it still may: the books behind `GET /v1/users/me/balance` (contract.md 5.3, 8.3).
+
+The sums are in memory, where an answer is charged; a thread of its own writes what has been added to the store, twice
+a second at most. So no answer ever waits for a disk, and a process that is killed loses less than a second.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from typing import NamedTuple
+
+from moonbase.accounts.money import MOST, Rates, rates
+from moonbase.accounts.store import Account, Store, StoreFailed, Used
+from moonbase.contract.cards import Price
+from moonbase.contract.events import Usage
+
+logger = logging.getLogger("moonbase.accounts")
+
+_INTERVAL = 0.5
+"""Seconds between two writes."""
+
+
+class Balance(NamedTuple):
+    """What is left, in billionths of a US dollar. `cash` may be negative: an answer is charged when it is over."""
+
+    voucher: int
+    cash: int
+
+    @property
+    def available(self) -> int:
+        """Debts of cash do not eat the voucher (contract.md 5.3)."""
+        return self.voucher + max(self.cash, 0)
+
+
+class Ledger:
+    """Accounts by owner, the caller's id that `KeyRing.authenticate` gives. Threads may share it.
+
+    `credit`: the voucher that every account begins with, in billionths of a dollar. It is not stored: whoever raises
+    it tops up every account. What is spent comes from the voucher first, then from cash.
+    """
+
+    def __init__(self, store: Store, *, credit: int, interval: float = _INTERVAL) -> None:
+        self._store = store
+        self._credit = credit
+        self._interval = interval
+        self._accounts = store.load()
+        self._unwritten: dict[str, Account] = {}
+        self._rates: dict[Price, Rates] = {}
+        self._lock = threading.Lock()
+        """Of the sums in memory; held for moments, never while the store works."""
+        self._writing = threading.Lock()
+        """Of the store."""
+        self._noted = threading.Event()
+        self._leaving = threading.Event()
+        self._failing = False
+        self._writer: threading.Thread | None = None
+
+    async def start(self) -> None:
+        """Begin to write what is noted."""
+        self._writer = threading.Thread(target=self._write_on, name="moonbase-ledger", daemon=True)
+        self._writer.start()
+
+    async def close(self) -> None:
+        """Write everything, and leave the store."""
+        await asyncio.to_thread(self._close)
+
+    def balance(self, owner: str) -> Balance:
+        """What `owner` has left; one that was never seen has the credit."""
+        with self._lock:
+            return self._balance(self._accounts.get(owner) or Account())
+
+    def used(self, owner: str) -> dict[str, Used]:
+        """What `owner` has used, by model."""
+        with self._lock:
+            account = Account()
+            account.add(self._accounts.get(owner) or Account())
+            return account.used
+
+    def charge(self, owner: str, model: str, price: Price, usage: Usage) -> None:
+        """One request's answer. Raises `ValueError` for a price that is too fine (`money.rates`)."""
+        cost = self._rates_of(price).cost(usage)
+        used = Used(1, usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens, usage.reasoning_tokens, cost)
+        with self._lock:
+            account = self._accounts.get(owner) or Account()
+            from_voucher = min(cost, self._balance(account).voucher)
+            self._add(owner, Account(0, 0, from_voucher, cost - from_voucher, {model: used}))
+
+    def credit(self, owner: str, *, voucher: int = 0, cash: int = 0) -> None:
+        """Pay in, in billionths of a dollar; less than nothing takes back. Raises `ValueError` when more than a billion
+        dollars would have been paid in."""
+        with self._lock:
+            account = self._accounts.get(owner) or Account()
+            paid = account.voucher + voucher, account.cash + cash
+            if max(map(abs, paid)) > MOST:
+                raise ValueError(f"an account takes a billion dollars of each at most; it would have {paid} billionths")
+            self._add(owner, Account(voucher, cash))
+
+    def flush(self) -> bool:
+        """Write what has not been written; False when the store fails, and then it is kept for the next time."""
+        with self._writing:
+            with self._lock:
+                batch, self._unwritten = self._unwritten, {}
+            try:
+                if batch:
+                    self._store.add(batch)
+            except StoreFailed as error:
+                self._keep(batch, error)
+                return False
+            if batch and self._failing:
+                self._failing = False
+                logger.warning("the ledger is written again; nothing is missing")
+            return True
+
+    def _balance(self, account: Account) -> Balance:
+        voucher = self._credit + account.voucher - account.voucher_spent
+        return Balance(max(voucher, 0), account.cash - account.cash_spent)
+
+    def _rates_of(self, price: Price) -> Rates:
+        found = self._rates.get(price)
+        if found is None:
+            found = self._rates[price] = rates(price)
+        return found
+
+    def _add(self, owner: str, entry: Account) -> None:
+        for accounts in (self._accounts, self._unwritten):
+            account = accounts.get(owner)
+            if account is None:
+                account = accounts[owner] = Account()
+            account.add(entry)
+        self._noted.set()
+
+    def _keep(self, batch: dict[str, Account], error: StoreFailed) -> None:
+        with self._lock:
+            for owner, since in self._unwritten.items():
+                batch.setdefault(owner, Account()).add(since)
+            self._unwritten = batch
+        self._noted.set()
+        if not self._failing:  # once, until it works again: a full disk must not fill the log too
+            self._failing = True
+            logger.error("the ledger cannot be written, and is tried again until it can: %s", error)
+
+    def _write_on(self) -> None:
+        while not self._leaving.is_set():
+            self._noted.wait()
+            self._leaving.wait(self._interval)  # what is noted meanwhile is written with it
+            self._noted.clear()
+            self.flush()
+
+    def _close(self) -> None:
+        self._leaving.set()
+        self._noted.set()
+        if self._writer is not None:
+            self._writer.join()
+        if not self.flush():
+            logger.error("the ledger could not be written before the end: what was used last is not in it")
+        self._store.close()
