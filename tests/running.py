@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from moonbase.accounts.keys import KeyRing
+from moonbase.accounts.ledger import Ledger
+from moonbase.accounts.money import DOLLAR
+from moonbase.accounts.store import SqliteStore, Store
 from moonbase.contract.cards import CARDS
 from moonbase.contract.engine import Engine
 from moonbase.engines.scripted import ScriptedEngine
@@ -50,14 +53,18 @@ def make_platform(
     max_body: int = 100 * 1024 * 1024,
     drain: float = 2.0,
     missing_reasoning: MissingReasoning = "restore",
+    credit: int = 1_000_000 * DOLLAR,
+    store: Store | None = None,
 ) -> Platform:
     """Every model on one engine (the scripted one unless told otherwise), with the official tools."""
     runs = engine or ScriptedEngine()
     sealer = Sealer(b"\7" * 32)
+    ledger = Ledger(store or SqliteStore(data_dir / "ledger.db"), credit=credit)
     toolset = Toolset(official_formulas(IndexSearch(data_dir / "search.db", [sample_news()])))
     return Platform(
         models={card.id: Served(card, runs) for card in CARDS},
         keys=KeyRing(keys),
+        ledger=ledger,
         toolset=toolset,
         fibers=FiberRunner(toolset, sealer=sealer),
         sealer=sealer,
@@ -67,6 +74,8 @@ def make_platform(
         data_dir=data_dir,
         max_body=max_body,
         drain=Drain(drain),
+        opening=(ledger.start,),
+        closing=(ledger.close,),
     )
 
 

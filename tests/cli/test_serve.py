@@ -126,6 +126,9 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
         ('[server]\napi_keys = [""]\n', "an API key is empty"),
         ('[server]\nkey_file = "/nonexistent/keys"\n', "/nonexistent/keys"),
         ('[search]\nfolders = ["/nonexistent/documents"]\n', "/nonexistent/documents"),
+        ("[server]\ncredit_usd = -1\n", "server.credit_usd must be 0 or more"),
+        ("[server]\ncredit_usd = inf\n", "server.credit_usd is wrong"),
+        ("[server]\ncredit_usd = 0.00000000001\n", "nine decimals"),
         ('[search]\nlive = true\nsearxng = "http://127.0.0.1:1"\n', "choose one"),
     ],
 )

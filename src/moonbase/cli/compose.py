@@ -10,6 +10,8 @@ import httpx
 from msgspec.structs import replace
 
 from moonbase.accounts.keys import KeyRing, read_key_file
+from moonbase.accounts.ledger import Ledger
+from moonbase.accounts.store import SqliteStore
 from moonbase.contract.cards import CARDS, ModelCard
 from moonbase.contract.engine import Engine
 from moonbase.contract.errors import SettingsError
@@ -25,6 +27,7 @@ from moonbase.server.settings import (
     check_binding,
     default_data_dir,
     prepare_data_dir,
+    starting_credit,
     with_default_engine,
 )
 from moonbase.tools.keyfile import load_or_create_key
@@ -44,15 +47,18 @@ def compose(settings: Settings) -> Platform:
     settings = with_default_engine(settings)
     keys = _key_ring(settings)
     check_binding(settings.server.host, has_keys=not keys.open)
+    credit = starting_credit(settings.server.credit_usd)
     chosen = settings.server.data_dir
     data_dir = prepare_data_dir(Path(chosen) if chosen else default_data_dir())
     sealer = Sealer(load_or_create_key(data_dir / "seal.key"))
     recall = Recall(data_dir / "recall.db")
+    ledger = Ledger(SqliteStore(data_dir / "ledger.db"), credit=credit)
     search = open_search(settings.search, data_dir)
     toolset = Toolset(official_formulas(search.provider))
     return Platform(
         models=_served(settings),
         keys=keys,
+        ledger=ledger,
         toolset=toolset,
         fibers=FiberRunner(toolset, sealer=sealer),
         sealer=sealer,
@@ -63,8 +69,8 @@ def compose(settings: Settings) -> Platform:
         data_dir=data_dir,
         max_body=settings.server.max_body_mb * 1024 * 1024,
         drain=Drain(settings.server.drain_s),
-        opening=search.opening,
-        closing=(*search.closing, closing(recall)),
+        opening=(*search.opening, ledger.start),
+        closing=(*search.closing, closing(recall), ledger.close),
     )
 
 

@@ -51,6 +51,9 @@ Examples:
 )
 @click.option("--schema-level", type=click.Choice(LEVELS), help="How strictly schemas are checked.  [default: strict]")
 @click.option("--k3-logprobs", is_flag=True, help="Give logprobs for kimi-k3 too; the hosted API refuses them.")
+@click.option(
+    "--credit-usd", type=click.FLOAT, help="Dollars that each key may use, at the list prices.  [default: 1000000]"
+)
 @click.option("--quiet", is_flag=True, help="No line for each request.")
 def command(config: Path | None, quiet: bool, **flags: Any) -> None:
     """Serve the platform's HTTP API on this machine."""
@@ -68,7 +71,7 @@ def command(config: Path | None, quiet: bool, **flags: Any) -> None:
 
 def apply_flags(settings: Settings, flags: dict[str, Any]) -> Settings:
     """`settings` with what the command line says; raises `SettingsError` for flags that contradict each other."""
-    names = ("host", "port", "key_file", "data_dir", "missing_reasoning", "schema_level")
+    names = ("host", "port", "key_file", "data_dir", "missing_reasoning", "schema_level", "credit_usd")
     server = {name: flags[name] for name in names if flags[name] is not None}
     if flags["k3_logprobs"]:
         server["k3_logprobs"] = True

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Router
 
 from moonbase.contract.errors import ApiError, ClientClosed, MethodNotAllowed, NotFound, ServerError
-from moonbase.server import formulas, health, models, tokens
+from moonbase.server import account, formulas, health, models, tokens
 from moonbase.server.chat import ChatCompletions
 from moonbase.server.journal import Entry
 from moonbase.server.platform import Platform
@@ -35,6 +35,7 @@ class App:
                 *models.routes(platform),
                 *tokens.routes(platform),
                 *formulas.routes(platform),
+                *account.routes(platform),
                 *health.routes(platform),
             ],
             redirect_slashes=False,

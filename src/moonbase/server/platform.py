@@ -1,4 +1,4 @@
-"""What the server serves: models, engines, tools and keys, as one value handed to the app."""
+"""What the server serves: models, engines, tools, keys and their accounts, as one value handed to the app."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from moonbase.accounts.keys import KeyRing
+from moonbase.accounts.ledger import Ledger
 from moonbase.contract.cards import ModelCard
 from moonbase.contract.engine import Engine
 from moonbase.contract.errors import unknown_model
@@ -41,6 +42,7 @@ class Platform:
 
     models: Mapping[str, Served]
     keys: KeyRing
+    ledger: Ledger
     toolset: Toolset
     fibers: FiberRunner
     sealer: Sealer

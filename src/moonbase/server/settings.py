@@ -10,6 +10,7 @@ from typing import Literal
 
 import msgspec
 
+from moonbase.accounts.money import billionths
 from moonbase.contract.errors import SettingsError
 from moonbase.contract.mfjs import Level
 
@@ -21,7 +22,8 @@ hosted API's 400), always the 400, or take it as empty."""
 
 class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[server]`. `max_body_mb` bounds a request's body; `drain_s` is how long Ctrl-C waits for streams;
-    `k3_logprobs` serves `logprobs` also for the cards whose hosted model refuses them."""
+    `k3_logprobs` serves `logprobs` also for the cards whose hosted model refuses them; `credit_usd` is the voucher that
+    each key begins with, in US dollars."""
 
     host: str = "127.0.0.1"
     port: int = 8000
@@ -33,6 +35,7 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     missing_reasoning: MissingReasoning = "restore"
     schema_level: Level = "strict"
     k3_logprobs: bool = False
+    credit_usd: float = 1_000_000.0
 
 
 class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -92,6 +95,17 @@ def check_binding(host: str, *, has_keys: bool) -> None:
             f"refusing to listen on {host} without an API key: anyone who can reach this machine could use it. "
             "Set --api-key or --key-file, or listen on 127.0.0.1"
         )
+
+
+def starting_credit(dollars: float) -> int:
+    """`server.credit_usd` in billionths of a dollar; raises `SettingsError`."""
+    try:
+        credit = billionths(dollars)
+    except ValueError as error:
+        raise SettingsError(f"server.credit_usd is wrong: {error}") from None
+    if credit < 0:
+        raise SettingsError(f"server.credit_usd must be 0 or more US dollars, not {dollars}")
+    return credit
 
 
 def is_loopback(host: str) -> bool:

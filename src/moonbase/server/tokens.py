@@ -1,4 +1,4 @@
-"""`POST /v1/tokenizers/estimate-token-count` (contract.md 5.2)."""
+"""`POST /v1/tokenizers/estimate-token-count` (contract.md 5.2): what the same body would cost a chat completion."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from moonbase.contract.request import ChatRequest, decode_chat_body, resolve
-from moonbase.server.platform import Platform, Served
-from moonbase.server.replies import body_of, reply
-from moonbase.server.wire import off_loop
+from moonbase.server.journal import Entry
+from moonbase.server.platform import Platform
+from moonbase.server.preparing import Preparation
+from moonbase.server.replies import owner_of, reply
 
 
 class TokenCount(msgspec.Struct, frozen=True):
@@ -22,16 +22,13 @@ class TokenCountReply(msgspec.Struct, frozen=True):
 
 
 def routes(platform: Platform) -> list[Route]:
+    preparation = Preparation(platform)
+
     async def estimate(request: Request) -> Response:
-        data = await body_of(request, limit=platform.max_body)
-
-        def prepare() -> tuple[Served, ChatRequest]:
-            body = decode_chat_body(data)
-            served = platform.model(body.model)
-            return served, resolve(body, served.card, sees=served.sees)
-
-        served, asked = await off_loop(prepare, size=len(data))
-        count = await served.engine.count(asked)
+        entry: Entry = request.scope["moonbase.entry"]
+        owner = owner_of(request)
+        asked = await preparation.read(request.scope, request.receive, owner=owner, entry=entry)
+        count = await asked.served.engine.count(asked.request)
         return reply(request, TokenCountReply(TokenCount(count)))
 
     return [Route("/v1/tokenizers/estimate-token-count", estimate, methods=["POST"])]

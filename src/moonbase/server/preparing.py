@@ -1,0 +1,95 @@
+"""From a body to a request that engines take: what chat completions and the count of their tokens have in common."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from moonbase.contract.messages import Message, last_user_index
+from moonbase.contract.request import ChatBody, ChatRequest, StreamOptions, decode_chat_body, resolve
+from moonbase.contract.thinking import Thinking, resolve_thinking
+from moonbase.server.journal import Entry
+from moonbase.server.platform import Platform, Served
+from moonbase.server.wire import Receive, Scope, off_loop, read_body
+
+
+class Prepared(NamedTuple):
+    """A request that can be answered: by whom, and how the answer is to travel."""
+
+    served: Served
+    request: ChatRequest
+    streams: bool
+    options: StreamOptions
+
+
+class Preparation:
+    """Reads requests; raises `ApiError` that says what is wrong with one. `entry` is told what was found."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+
+    async def read(self, scope: Scope, receive: Receive, *, owner: str, entry: Entry) -> Prepared:
+        data = await read_body(scope, receive, limit=self._platform.max_body)
+        return await off_loop(lambda: self._prepare(data, owner, entry), size=len(data))
+
+    def _prepare(self, data: bytes, owner: str, entry: Entry) -> Prepared:
+        """For a large body this runs in a thread."""
+        body = decode_chat_body(data)
+        entry.model = body.model
+        served = self._platform.model(body.model)
+        thinking = resolve_thinking(served.card, body.thinking, body.reasoning_effort)
+        body = self._reasoned(self._unsealed(body, owner), thinking, owner, entry)
+        request = resolve(body, served.card, self._platform.schema_level, sees=served.sees, thinking=thinking)
+        return Prepared(served, request, bool(body.stream), body.stream_options or StreamOptions())
+
+    def _unsealed(self, body: ChatBody, owner: str) -> ChatBody:
+        """The body with encrypted tool outputs opened; they never leave the server in clear (contract.md 6.1)."""
+        messages = [self._open(message, owner) for message in body.messages]
+        return replace(body, messages=messages)
+
+    def _reasoned(self, body: ChatBody, thinking: Thinking, owner: str, entry: Entry) -> ChatBody:
+        """The body with the reasoning that its client dropped, where this server knows it (contract.md 3)."""
+        if not thinking.enabled or self._platform.missing_reasoning == "strict":
+            return body
+        wanted = missing_reasoning(body.messages, keep_all=thinking.keep_all)
+        if not wanted:
+            return body
+        messages = body.messages
+        if self._platform.missing_reasoning == "restore":
+            messages, entry.restored = self._platform.recall.restore(owner, messages, wanted)
+        else:
+            messages = [_without_reasoning(message) for message in messages]
+        return replace(body, messages=messages)
+
+    def _open(self, message: Message, owner: str) -> Message:
+        if message.role != "tool" or not message.text:
+            return message
+        unseal = self._platform.sealer.unseal_all
+        if any(part.type != "text" for part in message.parts):
+            parts = [
+                replace(part, text=unseal(part.text, owner=owner)) if part.text else part for part in message.parts
+            ]
+            return replace(message, content=parts)
+        text = unseal(message.text, owner=owner)
+        return message if text == message.text else replace(message, content=text)
+
+
+def missing_reasoning(messages: list[Message], *, keep_all: bool) -> list[int]:
+    """Where reasoning would be read, or asked for, and is not there."""
+    turn_begins = last_user_index(messages)
+    return [
+        index
+        for index, message in enumerate(messages)
+        if message.role == "assistant"
+        and not message.reasoning.strip()
+        and (message.text.strip() or message.calls)
+        and (message.calls or keep_all or index > turn_begins)
+    ]
+
+
+def _without_reasoning(message: Message) -> Message:
+    """The message as one that reasoned, but emptily."""
+    if message.role != "assistant" or message.has_reasoning:
+        return message
+    return replace(message, reasoning_content="")
