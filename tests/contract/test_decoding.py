@@ -53,6 +53,7 @@ WRONG: list[tuple[str, str, list[object]]] = [
     ("reasoning_effort", "string", [True, 1, [], {}]),
     ("logprobs", "bool", ["true", 1, [], {}]),
     ("top_logprobs", "int", ["1", 1.5, True, [], {}]),
+    ("prediction", "object", [True, 1, "x", []]),
 ]
 
 

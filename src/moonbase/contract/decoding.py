@@ -1,7 +1,7 @@
 """JSON into typed values, with the hosted API's words for what is wrong (contract.md 4.3).
 
 msgspec names the mismatch and its path; here its words become "the `field` field in the request (expected type T) is
-illegal, and U is not acceptable".
+illegal, and U is not acceptable"; where only some words are allowed, "… is illegal: 'x' is not one of a, b".
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec import inspect
 
 from moonbase.contract.errors import InvalidRequest
 
@@ -19,6 +20,8 @@ T = TypeVar("T")
 _PATH = re.compile(r" - at `\$\.?(.*)`\Z")
 _EXPECTED = re.compile(r"Expected `([^`]+)`(.*)\Z")
 _GOT = re.compile(r", got `([^`]+)`\Z")
+_ENUM = re.compile(r"Invalid enum value (?P<value>.*)\Z", re.DOTALL)
+_STEP = re.compile(r"([^.\[\]]+)|\[[^\]]*\]")
 _MISSING = re.compile(r"Object missing required field `([^`]+)`")
 _EXPECTED_NAMES = {
     "str": "string",
@@ -41,9 +44,9 @@ def decode(data: bytes, kind: type[T]) -> T:
     try:
         return _decoder(kind).decode(data)
     except msgspec.ValidationError as error:
-        raise InvalidRequest(explain(str(error))) from None
+        raise InvalidRequest(explain(str(error), kind=kind)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidRequest(f"Invalid request: the body is not valid JSON: {error}") from None
+        raise InvalidRequest(f"Invalid request: the body is not valid JSON: {_malformed(data, error)}") from None
 
 
 def convert(value: object, kind: type[T], *, field: str) -> T:
@@ -51,11 +54,21 @@ def convert(value: object, kind: type[T], *, field: str) -> T:
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
-        raise InvalidRequest(explain(str(error), inside=field)) from None
+        raise InvalidRequest(explain(str(error), inside=field, kind=kind)) from None
 
 
-def explain(message: str, *, inside: str = "") -> str:
-    """The hosted API's sentence for a msgspec validation message."""
+def _malformed(data: bytes, error: Exception) -> str:
+    if not data.strip():
+        return "it is empty"
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    if isinstance(error, UnicodeDecodeError):
+        return "a string in it is not UTF-8"
+    return str(error)
+
+
+def explain(message: str, *, inside: str = "", kind: Any = None) -> str:
+    """The hosted API's sentence for a msgspec validation message about a value that should have been of `kind`."""
     path = ""
     if found := _PATH.search(message):
         path, message = found.group(1), message[: found.start()]
@@ -73,4 +86,32 @@ def explain(message: str, *, inside: str = "") -> str:
         return (
             f"Invalid request: the `{field}` field in the request (expected type {expected}) is illegal, and {reason}"
         )
+    if (found := _ENUM.match(message)) and (allowed := _allowed(kind, path)):
+        message = f"{_brief(found.group('value'))} is not one of {', '.join(allowed)}"
     return f"Invalid request: the `{field}` field in the request is illegal: {message}"
+
+
+def _brief(text: str, limit: int = 60) -> str:
+    """A client's value is quoted, but not without end."""
+    return text if len(text) <= limit else f"{text[: limit - 3]}..."
+
+
+def _allowed(kind: Any, path: str) -> list[str]:
+    """The words that may stand at `path` of a value of `kind`; none where that is no choice of words."""
+    found = [inspect.type_info(kind)]
+    for step in _STEP.finditer(path):
+        found = [inner for outer in _alternatives(found) for inner in _inside(outer, step.group(1))]
+    return [str(value) for one in _alternatives(found) if isinstance(one, inspect.LiteralType) for value in one.values]
+
+
+def _alternatives(types: list[inspect.Type]) -> list[inspect.Type]:
+    return [one for kind in types for one in (kind.types if isinstance(kind, inspect.UnionType) else (kind,))]
+
+
+def _inside(kind: inspect.Type, member: str | None) -> list[inspect.Type]:
+    """The type of a struct's `member`; where it is None, of a list's items."""
+    if isinstance(kind, inspect.StructType) and member is not None:
+        return [field.type for field in kind.fields if field.encode_name == member]
+    if isinstance(kind, inspect.ListType) and member is None:
+        return [kind.item_type]
+    return []

@@ -9,7 +9,9 @@ MoonbaseError
     ├── PermissionDenied     403     permission_denied_error
     ├── NotFound             404     resource_not_found_error
     ├── MethodNotAllowed     405     invalid_request_error
+    ├── RequestTimeout       408     request_timeout_error (the client stopped in the middle of its request)
     ├── RequestTooLarge      413     invalid_request_error
+    ├── HeadTooLarge         431     invalid_request_error
     ├── EngineOverloaded     429     engine_overloaded_error
     ├── QuotaExceeded        429     exceeded_current_quota_error
     ├── RateLimited          429     rate_limit_reached_error
@@ -89,8 +91,16 @@ class MethodNotAllowed(ApiError):
     status, type = 405, "invalid_request_error"
 
 
+class RequestTimeout(ApiError):
+    status, type = 408, "request_timeout_error"
+
+
 class RequestTooLarge(ApiError):
     status, type = 413, "invalid_request_error"
+
+
+class HeadTooLarge(ApiError):
+    status, type = 431, "invalid_request_error"
 
 
 class EngineOverloaded(ApiError):

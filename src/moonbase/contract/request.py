@@ -13,13 +13,15 @@ from moonbase.contract.errors import InvalidRequest
 from moonbase.contract.logprobs import MAX_TOP
 from moonbase.contract.media import Media, read_media
 from moonbase.contract.media_formats import MediaKind
-from moonbase.contract.messages import Message, check_conversation
+from moonbase.contract.messages import Message, Part, check_conversation
 from moonbase.contract.mfjs import Level, check_response_format
 from moonbase.contract.thinking import Thinking, ThinkingControl, resolve_thinking
 from moonbase.contract.tools import Tool, ToolChoice, check_tools, resolve_tool_choice
 
 MAX_STOPS = 5
 MAX_STOP_BYTES = 32
+_SEEDS = 2**63
+"""Engines take seeds of 64 bits; a longer one stands for its remainder."""
 
 
 class StreamOptions(msgspec.Struct, frozen=True):
@@ -34,6 +36,13 @@ class StreamOptions(msgspec.Struct, frozen=True):
 class ResponseFormat(msgspec.Struct, frozen=True):
     type: Literal["text", "json_object", "json_schema"]
     json_schema: dict[str, Any] | None = None
+
+
+class Prediction(msgspec.Struct, frozen=True):
+    """Text that the client expects in the answer: a hint that could only make it faster, so no engine reads it."""
+
+    type: Literal["content"]
+    content: str | list[Part]
 
 
 class ChatBody(msgspec.Struct, frozen=True):
@@ -61,6 +70,7 @@ class ChatBody(msgspec.Struct, frozen=True):
     seed: int | None = None
     prompt_cache_key: str | None = None
     safety_identifier: str | None = None
+    prediction: Prediction | None = None
 
 
 class Sampling(msgspec.Struct, frozen=True):
@@ -131,6 +141,7 @@ def resolve(
     tools = body.tools or []
     declared = [*tools, *(tool for message in body.messages for tool in message.tools or ())]
     check_tools(declared, level=level)
+    _check_prediction(body.prediction)
     sampling, n = _resolve_sampling(body, card.sampling, thinking=thinking.enabled)
     return ChatRequest(
         model=body.model,
@@ -189,7 +200,7 @@ def _resolve_sampling(body: ChatBody, policy: SamplingPolicy, *, thinking: bool)
         top_p=pick("top_p"),
         presence_penalty=pick("presence_penalty"),
         frequency_penalty=pick("frequency_penalty"),
-        seed=body.seed,
+        seed=None if body.seed is None else body.seed % _SEEDS,
     )
     return sampling, n
 
@@ -226,3 +237,12 @@ def _resolve_logprobs(body: ChatBody, card: ModelCard) -> int | None:
     if top is not None and not 0 <= top <= MAX_TOP:
         raise InvalidRequest(f"Invalid request: top_logprobs must be between 0 and {MAX_TOP}, got {top}")
     return top or 0
+
+
+def _check_prediction(prediction: Prediction | None) -> None:
+    if prediction is not None and isinstance(prediction.content, list):
+        for index, part in enumerate(prediction.content):
+            if part.type != "text" or part.text is None:
+                raise InvalidRequest(
+                    f"Invalid request: prediction.content[{index}] is a part of type {part.type!r}; expected text parts"
+                )

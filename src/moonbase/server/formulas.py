@@ -19,7 +19,7 @@ def routes(platform: Platform) -> list[Route]:
         return reply(request, platform.toolset.definitions(request.path_params["uri"]))
 
     async def run_fiber(request: Request) -> Response:
-        call = decode(await body_of(request, limit=platform.max_body), FiberRequest)
+        call = decode(await body_of(request, limit=platform.max_body, patience=platform.patience), FiberRequest)
         context = CallContext(key_id=owner_of(request), data_dir=platform.data_dir)
         work = platform.fibers.run(request.path_params["uri"], call, context)
         return reply(request, await until_disconnect(request.receive, work))

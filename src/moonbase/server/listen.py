@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import math
 import socket
+from functools import partial
 from types import FrameType
+from typing import cast
 
 import uvicorn
 
 from moonbase.contract.errors import SettingsError
 from moonbase.server.app import App
+from moonbase.server.protocol import Protocol
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -46,6 +49,8 @@ class Listener(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
+                http=cast("type[Protocol]", partial(Protocol, patience=app.platform.patience)),
+                ws="none",
                 log_config=None,
                 access_log=False,
                 server_header=False,

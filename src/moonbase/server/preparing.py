@@ -30,7 +30,7 @@ class Preparation:
         self._platform = platform
 
     async def read(self, scope: Scope, receive: Receive, *, owner: str, entry: Entry) -> Prepared:
-        data = await read_body(scope, receive, limit=self._platform.max_body)
+        data = await read_body(scope, receive, limit=self._platform.max_body, patience=self._platform.patience)
         return await off_loop(lambda: self._prepare(data, owner, entry), size=len(data))
 
     def _prepare(self, data: bytes, owner: str, entry: Entry) -> Prepared:

@@ -216,6 +216,6 @@ def _plain(arguments: str) -> bytes:
     """The same bytes for the same JSON value."""
     try:
         value = json.loads(arguments)
-    except ValueError:
+    except (ValueError, RecursionError):
         return arguments.encode("utf-8", "surrogatepass")
     return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()

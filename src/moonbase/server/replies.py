@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from moonbase.server.journal import Entry
-from moonbase.server.wire import read_body
+from moonbase.server.wire import PATIENCE, read_body
 
 
 def reply(request: Request, value: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -28,6 +28,6 @@ def owner_of(request: Request) -> str:
     return owner
 
 
-async def body_of(request: Request, *, limit: int) -> bytes:
-    """The whole body; raises `RequestTooLarge`."""
-    return await read_body(request.scope, request.receive, limit=limit)
+async def body_of(request: Request, *, limit: int, patience: float = PATIENCE) -> bytes:
+    """The whole body; raises as `read_body` does."""
+    return await read_body(request.scope, request.receive, limit=limit, patience=patience)

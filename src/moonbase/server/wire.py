@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from io import BytesIO
 from typing import Any, TypeVar
 
-from moonbase.contract.errors import ApiError, ClientClosed, RequestTooLarge
+from moonbase.contract.errors import ApiError, ClientClosed, InvalidRequest, RequestTimeout, RequestTooLarge
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -23,6 +23,8 @@ OFF_LOOP_BYTES = 1 << 20
 JSON: tuple[bytes, bytes] = (b"content-type", b"application/json; charset=utf-8")
 EVENT_STREAM: tuple[bytes, bytes] = (b"content-type", b"text/event-stream; charset=utf-8")
 NO_CACHE: tuple[bytes, bytes] = (b"cache-control", b"no-cache")
+PATIENCE = 60.0
+"""Seconds that a client may be silent in the middle of its request."""
 
 
 def header(scope: Scope, name: bytes) -> str | None:
@@ -34,15 +36,19 @@ def header(scope: Scope, name: bytes) -> str | None:
     return found
 
 
-async def read_body(scope: Scope, receive: Receive, *, limit: int) -> bytes:
-    """The whole body; raises `RequestTooLarge` beyond `limit` bytes and `ClientClosed` when the client left."""
+async def read_body(scope: Scope, receive: Receive, *, limit: int, patience: float = PATIENCE) -> bytes:
+    """The whole body; raises `RequestTooLarge` beyond `limit` bytes, `ClientClosed` when the client left,
+    `RequestTimeout` when it fell silent for `patience` seconds, and `InvalidRequest` for a compressed body."""
+    encoding = header(scope, b"content-encoding")
+    if encoding is not None and encoding.strip().lower() not in ("", "identity"):
+        raise InvalidRequest(f"Invalid request: the body has the content-encoding {encoding[:40]!r}; send it as it is")
     declared = header(scope, b"content-length")
     if declared is not None and declared.isdigit() and int(declared) > limit:
         raise RequestTooLarge("Request exceeds the maximum size")
     # Grows in place: joining 100 MB at the end would hold up the loop for a tenth of a second.
     whole, size = BytesIO(), 0
     while True:
-        message = await receive()
+        message = await _next(receive, patience)
         if message["type"] == "http.disconnect":
             raise ClientClosed("the client closed the connection before its request was whole")
         body: bytes = message.get("body", b"")
@@ -57,6 +63,14 @@ async def read_body(scope: Scope, receive: Receive, *, limit: int) -> bytes:
 async def off_loop(work: Callable[[], T], *, size: int) -> T:
     """What `work` makes of a body of `size` bytes; done in a thread where it would hold up the loop."""
     return await asyncio.to_thread(work) if size > OFF_LOOP_BYTES else work()
+
+
+async def _next(receive: Receive, patience: float) -> Message:
+    try:
+        async with asyncio.timeout(patience):
+            return await receive()
+    except TimeoutError:
+        raise RequestTimeout("the request's body did not come in time", headers={"Connection": "close"}) from None
 
 
 async def start_response(send: Send, status: int, headers: Headers) -> None:

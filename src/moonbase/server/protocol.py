@@ -1,0 +1,116 @@
+"""HTTP/1.1 as uvicorn reads it, and what that leaves open: bounds on a request's head, errors in the envelope."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from moonbase.contract.errors import ApiError, HeadTooLarge, InvalidRequest, RequestTimeout
+from moonbase.server.wire import error_headers
+
+MAX_HEAD = 64 * 1024
+"""Bytes of a request line and its headers that may come after the first read."""
+
+_UPGRADING = frozenset({b"upgrade", b"http2-settings"})
+
+
+class Protocol(HttpToolsProtocol):
+    """One connection. `patience` is how many seconds it may take to send a request's head, or to send none."""
+
+    def __init__(self, *arguments: Any, patience: float, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._patience = patience
+        self._in_head = False
+        self._head = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        self._unset_keepalive_if_required()
+        begun = self._in_head
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._stay(data[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            self.send_400_response("Invalid request: what was sent is not an HTTP/1.1 request")
+        else:
+            self._bound(len(data) if begun else 0)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._in_head, self._head = True, 0
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        self._stop_waiting()
+        if not self.parser.should_upgrade():
+            super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        if not self.parser.should_upgrade():
+            super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(InvalidRequest(msg))
+
+    def _stay(self, rest: bytes) -> None:
+        """Read a request that offers another protocol as if it did not; `rest` is what came after its head.
+
+        RFC 9110, 7.8 lets a server ignore the offer, but the parser ends there and would lose the body. Java's HTTP
+        client offers `h2c` with every first request.
+        """
+        method = self.parser.get_method()
+        if method == b"CONNECT":
+            self.send_400_response("Invalid request: this server is no proxy")
+            return
+        head = [b"%s %s HTTP/%s" % (method, self.url, self.parser.get_http_version().encode())]
+        head += [b"%s: %s" % header for header in self.headers if header[0] not in _UPGRADING]
+        self.parser = httptools.HttpRequestParser(self)
+        self.data_received(b"\r\n".join([*head, b"", rest]))
+
+    def _bound(self, more: int) -> None:
+        """Refuse a head that grows without end, and begin to wait where a head is due."""
+        self._head += more
+        if self._in_head and self._head > MAX_HEAD:
+            self._refuse(HeadTooLarge("Request header fields are too large"))
+        elif self._timer is None and (self._in_head or self._idle()):
+            self._wait()
+
+    def _idle(self) -> bool:
+        """Whether no answer is under way."""
+        return self.cycle is None or self.cycle.response_complete  # pyright: ignore[reportUnnecessaryComparison]
+
+    def _wait(self) -> None:
+        self._timer = self.loop.call_later(self._patience, self._waited)
+
+    def _stop_waiting(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _waited(self) -> None:
+        if not self._idle():
+            self._wait()  # the head of the next request is slow, but an answer is still on its way
+        elif self._in_head:
+            self._refuse(RequestTimeout("the request's headers did not come in time"))
+        else:
+            self.transport.close()
+
+    def _refuse(self, error: ApiError) -> None:
+        body = error.encode()
+        headers = [*self.server_state.default_headers, *error_headers(error)]
+        lines = [b"%s: %s\r\n" % header for header in headers]
+        lines += [b"content-length: %d\r\n" % len(body), b"connection: close\r\n\r\n", body]
+        self.transport.write(b"".join([STATUS_LINE[error.status], *lines]))
+        self.transport.close()
