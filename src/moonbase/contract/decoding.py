@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Any, TypeVar
+from types import UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
-from msgspec import inspect
 
 from moonbase.contract.errors import InvalidRequest
 
@@ -98,20 +98,20 @@ def _brief(text: str, limit: int = 60) -> str:
 
 def _allowed(kind: Any, path: str) -> list[str]:
     """The words that may stand at `path` of a value of `kind`; none where that is no choice of words."""
-    found = [inspect.type_info(kind)]
+    found = _alternatives(kind)
     for step in _STEP.finditer(path):
-        found = [inner for outer in _alternatives(found) for inner in _inside(outer, step.group(1))]
-    return [str(value) for one in _alternatives(found) if isinstance(one, inspect.LiteralType) for value in one.values]
+        found = [one for outer in found for inner in _inside(outer, step.group(1)) for one in _alternatives(inner)]
+    return [str(value) for one in found if get_origin(one) is Literal for value in get_args(one)]
 
 
-def _alternatives(types: list[inspect.Type]) -> list[inspect.Type]:
-    return [one for kind in types for one in (kind.types if isinstance(kind, inspect.UnionType) else (kind,))]
+def _alternatives(kind: Any) -> list[Any]:
+    return list(get_args(kind)) if get_origin(kind) in (Union, UnionType) else [kind]
 
 
-def _inside(kind: inspect.Type, member: str | None) -> list[inspect.Type]:
+def _inside(kind: Any, member: str | None) -> list[Any]:
     """The type of a struct's `member`; where it is None, of a list's items."""
-    if isinstance(kind, inspect.StructType) and member is not None:
-        return [field.type for field in kind.fields if field.encode_name == member]
-    if isinstance(kind, inspect.ListType) and member is None:
-        return [kind.item_type]
+    if member is None:
+        return list(get_args(kind)[:1]) if get_origin(kind) is list else []
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return [hint for name, hint in get_type_hints(kind).items() if name == member]
     return []
