@@ -361,6 +361,14 @@ CONVERSATIONS: list[tuple[str, list[Any], str]] = [
     ],
     (K2_6, [user("a"), asked(), {**ANSWERED, "content": f"{_BEGIN}x----MOONSHOT ENCRYPTED END----"}], _SEALED),
     (K2_6, [user("a"), asked(), {**ANSWERED, "content": _BEGIN * 2000}], _SEALED),
+    *[
+        (
+            K2_6,
+            [user("a"), {"role": role, "content": "x", "tool_calls": [CALL]}],
+            "…only an assistant message may call tools",
+        )
+        for role in ("user", "system", "tool")
+    ],
     (K2_6, [bringing(_FUNCTION), user("a")], "…tokenization failed"),
     (K3, [bringing(_FUNCTION, content="x"), user("a")], "…cannot be used with content"),
     (K3, [bringing(_FUNCTION, content=[{"type": "text", "text": "x"}]), user("a")], "…cannot be used with content"),

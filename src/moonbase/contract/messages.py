@@ -110,6 +110,7 @@ def check_conversation(messages: list[Message], *, thinking: bool, dynamic_tools
     for index, message in enumerate(messages):
         _check_tools(index, message, dynamic_tools=dynamic_tools)
         _check_content(index, message)
+        _check_caller(index, message)
         if message.role == "tool":
             _answer_call(message, waiting)
             continue
@@ -150,6 +151,14 @@ def _check_content(index: int, message: Message) -> None:
     if message.tools is None and message.role in ("user", "system") and not isinstance(message.content, str | list):
         raise InvalidRequest(
             f"Invalid request: the message at position {index} with role '{message.role}' must not be empty"
+        )
+
+
+def _check_caller(index: int, message: Message) -> None:
+    if message.calls and message.role != "assistant":
+        raise InvalidRequest(
+            f"Invalid request: messages[{index}].tool_calls is set on a message with role '{message.role}'; only an "
+            "assistant message may call tools"
         )
 
 
