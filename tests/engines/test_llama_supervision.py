@@ -102,6 +102,7 @@ async def test_a_crash_fails_what_is_in_flight_and_nothing_after(
         for last in ((await rest(running_one))[-1], (await waiting)[-1]):
             assert isinstance(last, Failed)
             assert isinstance(last.error, Unavailable)
+            assert last.error.headers == {"Retry-After": "1"}
             assert last.finish_reason == "server_interrupted"
         await asyncio.wait({counting})
         assert counting.exception() is None or isinstance(counting.exception(), Unavailable)
@@ -131,6 +132,7 @@ async def test_requests_do_not_wait_for_ever_for_a_worker(tmp_path: Path, caplog
         heard = await hear(engine, asking("x"))
         while not isinstance(heard.failed.error, Unavailable) or "try again" not in heard.failed.error.message:
             heard = await hear(engine, asking("x"))
+        assert heard.failed.error.headers == {"Retry-After": "10"}
 
 
 async def test_closing_ends_streams_and_the_process(model: Path) -> None:

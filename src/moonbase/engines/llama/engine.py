@@ -98,7 +98,7 @@ class LlamaEngine:
             finally:
                 await stream.aclose()
         except WorkerGone:
-            yield Failed(Unavailable(_CRASHED), "server_interrupted")
+            yield Failed(_crashed(), "server_interrupted")
         except UnicodeEncodeError:
             yield Failed(InvalidRequest(_NO_TEXT))
         except ApiError as error:
@@ -109,7 +109,7 @@ class LlamaEngine:
         try:
             return await (await self._running().connection()).count(prompt)
         except WorkerGone:
-            raise Unavailable(_CRASHED) from None
+            raise _crashed() from None
         except UnicodeEncodeError:
             raise InvalidRequest(_NO_TEXT) from None
 
@@ -118,7 +118,7 @@ class LlamaEngine:
         try:
             return await (await self._running().connection()).inspect()
         except WorkerGone:
-            raise Unavailable(_CRASHED) from None
+            raise _crashed() from None
 
     def _running(self) -> Supervisor:
         if self._supervisor is None:
@@ -142,6 +142,11 @@ def load_order(settings: LlamaSettings, model: GgufModel) -> Load:
         space_prefix=model.space_prefix,
         longest_token_bytes=model.longest_token_bytes,
     )
+
+
+def _crashed() -> Unavailable:
+    """The next worker starts at once, so asking again soon is worth it."""
+    return Unavailable(_CRASHED, headers={"Retry-After": "1"})
 
 
 def _order(request: TextRequest) -> Generate:

@@ -75,7 +75,10 @@ class Supervisor:
         try:
             return await asyncio.wait_for(asyncio.shield(self._current), self._wait)
         except TimeoutError:
-            raise Unavailable("The embedded engine is being restarted after a crash; try again shortly") from None
+            raise Unavailable(
+                "The embedded engine is being restarted after a crash; try again shortly",
+                headers={"Retry-After": f"{_LONGEST_DELAY:.0f}"},
+            ) from None
 
     async def _watch(self) -> None:
         """Replace every worker that ends."""
