@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
@@ -212,6 +212,35 @@ def test_a_message_in_other_words_still_names_the_field() -> None:
     assert explain("Something new - at `$.model`") == (
         "Invalid request: the `model` field in the request is illegal: Something new"
     )
+
+
+class Shade(msgspec.Struct):
+    """A choice of words within lists, unions and other structs."""
+
+    tone: Literal["dark", "light"] | None = None
+    inner: list[Shade] | str | None = None
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        (b'{"tone":"dim"}', "tone"),
+        (b'{"inner":[{},{"tone":"dim"}]}', "inner[1].tone"),
+        (b'{"inner":[{"inner":[{"tone":"dim"}]}]}', "inner[0].inner[0].tone"),
+    ],
+)
+def test_a_word_that_is_not_allowed_gets_those_that_are(body: bytes, field: str) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        decode(body, Shade)
+    assert caught.value.message == (
+        f"Invalid request: the `{field}` field in the request is illegal: 'dim' is not one of dark, light"
+    )
+
+
+def test_a_long_word_is_not_quoted_whole() -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        decode(b'{"tone":"' + b"d" * 10_000 + b'"}', Shade)
+    assert len(caught.value.message) < 200
 
 
 JSON = st.recursive(

@@ -68,6 +68,10 @@ def calling(**call: Any) -> Json:
     return loop(tool_calls=[{**CALL, **call}])
 
 
+def bringing(tool: Json) -> Json:
+    return body(user("x"), {"role": "system", "tools": [tool]}, model="kimi-k3")
+
+
 def ask(**message: Any) -> Json:
     return body({**user("Hello."), **message})
 
@@ -139,6 +143,8 @@ ROWS = [
         body(user("x"), {"role": "assistant", "content": "y"}),
     ),
     honoured("messages[].tools", {"messages": [user("x"), {"role": "system", "tools": [TOOL]}]}, K3),
+    honoured("messages[].tools[].type", bringing({**TOOL, "type": "gadget"}), bringing(TOOL)),
+    honoured("messages[].tools[].function", bringing({**TOOL, "function": {"name": "g"}}), bringing(TOOL)),
     honoured("messages[].content[].type", part(type="smell"), part()),
     honoured("messages[].content[].text", part(text="Bye."), part()),
     Row("messages[].content[].image_url", "refused", part(type="image_url", image_url={"url": "data:"}), part()),

@@ -233,3 +233,12 @@ class TestLogprobs:
 def test_token_ids_are_for_streams_that_ask(fields: dict[str, Any], wanted: bool) -> None:
     """contract.md 2.5."""
     assert resolved(**fields).token_ids is wanted
+
+
+@pytest.mark.parametrize("seed", [0, -1, 2**63, 2**64, 10**30, -(10**30)])
+def test_a_seed_of_any_size_is_one_of_64_bits(seed: int) -> None:
+    """Engines take no longer ones; equal seeds stay equal."""
+    chosen = resolved(seed=seed).sampling.seed
+    assert chosen is not None
+    assert 0 <= chosen < 2**63
+    assert resolved(seed=seed).sampling.seed == chosen

@@ -382,6 +382,7 @@ CONVERSATIONS: list[tuple[str, list[Any], str]] = [
     (K3, [user("a"), {"role": "system", "tools": {}}], illegal("messages[1].tools", "array", "object")),
     (K3, [user("a"), bringing(None)], illegal("messages[1].tools[0]", "object", "null")),
     (K3, [user("a"), bringing({"type": "function"})], "…function is required"),
+    (K3, [user("a"), bringing({"function": {"name": "f"}})], required("messages[1].tools[0].type")),
     (K3, [user("a"), bringing({"type": "function", "function": {}})], required("messages[1].tools[0].function.name")),
     (K3, [user("a"), bringing({"type": "magic", "function": {"name": "f"}})], "…type is 'magic'; expected function"),
     (K3, [user("a"), bringing({"type": "function", "function": {"name": "9"}})], _NAME),

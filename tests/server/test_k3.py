@@ -84,12 +84,16 @@ def test_tools_of_a_message_stand_where_it_stands() -> None:
 MISUSED: list[tuple[list[Json], str]] = [
     ([user("a"), bringing("f", content="x")], "cannot be used with content"),
     ([user("a"), {**user("b"), "tools": [tool("f")]}], "role 'user'"),
+    ([user("a"), {"role": "assistant", "content": "b", "tools": [tool("f")]}], "role 'assistant'"),
+    ([user("a"), {"role": "tool", "content": "b", "tools": [tool("f")]}], "role 'tool'"),
     ([user("a"), bringing("f"), bringing("f")], "function name f is duplicated"),
     ([user("a"), bringing("g", "g")], "function name g is duplicated"),
     ([user("a"), bringing("global")], "function name global is duplicated"),
     ([user("a"), {"role": "system", "tools": [None]}], "messages[1].tools[0]"),
     ([user("a"), {"role": "system", "tools": "f"}], "messages[1].tools"),
     ([user("a"), {"role": "system", "tools": [{"type": "magic", "function": {"name": "f"}}]}], "magic"),
+    ([user("a"), {"role": "system", "tools": {}}], "messages[1].tools"),
+    ([user("a"), {"role": "system", "tools": [{"function": {"name": "f"}}]}], "`messages[1].tools[0].type` field"),
     ([user("a"), {"role": "system", "tools": [{"type": "function"}]}], "function is required"),
     ([user("a"), {"role": "system", "tools": [{"type": "function", "function": {}}]}], "name"),
 ]
@@ -104,6 +108,29 @@ async def test_misused_tools_of_messages(server: Running, messages: list[Json], 
 
 async def test_other_models_take_no_tools_in_messages(server: Running) -> None:
     assert "tokenization failed" in error_of(await post(server, body(user("a"), bringing("f"))))[2]
+
+
+@pytest.mark.parametrize("position", [0, 1, 2])
+async def test_a_message_may_bring_tools_anywhere(server: Running, position: int) -> None:
+    """contract.md 1.7: also first, and last."""
+    messages = [user("One."), user("Two.")]
+    messages.insert(position, bringing("late"))
+    answer = await complete(server, body(*messages, model=K3, tool_choice="required"))
+    assert answer["choices"][0]["message"]["tool_calls"][0]["function"]["name"] == "late"
+
+
+@pytest.mark.parametrize("function", [{"name": "f"}, {"name": "f", "strict": False, "parameters": {"type": "object"}}])
+async def test_what_the_tool_of_a_message_may_leave_out(server: Running, function: Json) -> None:
+    """contract.md 1.7: no `parameters`, and `strict` false."""
+    brought = {"role": "system", "tools": [{"type": "function", "function": function}]}
+    assert await complete(server, body(user("a"), brought, model=K3))
+
+
+async def test_tools_of_messages_last_for_one_request(server: Running) -> None:
+    """contract.md 1.7: they must be sent again."""
+    assert await complete(server, body(user("a"), bringing("f"), model=K3, tool_choice="required"))
+    again = await post(server, body(user("a"), model=K3, tool_choice="required"))
+    assert "tool_choice needs tools" in error_of(again)[2]
 
 
 async def test_an_empty_content_beside_tools_is_tolerated(server: Running) -> None:

@@ -11,7 +11,7 @@ from msgspec import UNSET, UnsetType
 
 from moonbase.contract.errors import InvalidRequest
 from moonbase.contract.media_formats import MediaKind
-from moonbase.contract.tools import Tool
+from moonbase.contract.tools import MessageTool
 
 Role = Literal["system", "user", "assistant", "tool"]
 
@@ -63,7 +63,7 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True):
     tool_calls: list[ToolCall] | None = None
     tool_call_id: str | None = None
     partial: bool | None = None
-    tools: list[Tool] | None = None
+    tools: list[MessageTool] | None = None
     """Tools that a system message brings; they can be called from there on (contract.md 1.7)."""
 
     @property

@@ -41,6 +41,12 @@ class Tool(msgspec.Struct, frozen=True, omit_defaults=True):
         return {"type": self.type, "function": function}
 
 
+class MessageTool(Tool, frozen=True, kw_only=True, omit_defaults=True):
+    """A tool that a message brings: there `type` must be sent (contract.md 1.7)."""
+
+    type: str  # pyright: ignore[reportGeneralTypeIssues]  (keyword-only, so it may follow a default)
+
+
 class NamedFunction(msgspec.Struct, frozen=True):
     name: str
 
