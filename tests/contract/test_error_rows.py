@@ -147,6 +147,7 @@ RECORDED: dict[str, Row] = {
     "image by http": Row(
         "Invalid request: unsupported image url: https://example.com/a.png",
         body({"role": "user", "content": [image("https://example.com/a.png")]}),
+        part=True,
     ),
     "image of bad bytes": Row(
         "unsupported image format",

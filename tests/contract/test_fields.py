@@ -20,6 +20,7 @@ from moonbase.contract.errors import InvalidRequest
 from moonbase.contract.request import ChatBody, ResponseFormat, decode_chat_body, resolve
 from moonbase.contract.tools import NamedChoice
 from moonbase.prompt import kimi_k2
+from tests.contract.pictures import IMAGES, VIDEOS, data_url, image, video
 from tests.running import Running
 from tests.server.client import Json, body, error_of, post, user
 
@@ -50,6 +51,10 @@ UNTYPED = {"type": "object", "properties": {"x": {"enum": ["a"]}}}
 FORMAT: Json = {"name": "a", "schema": {"type": "object", "properties": {}}}
 
 
+PNG, GIF = (data_url(IMAGES[kind].data, f"image/{kind}") for kind in ("png", "gif"))
+MP4, WEBM = (data_url(VIDEOS[kind].data, f"video/{kind}") for kind in ("mp4", "webm"))
+
+
 def honoured(field: str, change: Json, base: Json | None = None, **more: Any) -> Row:
     return Row(field, "honoured", change, base or body(**more))
 
@@ -66,6 +71,10 @@ def loop(**message: Any) -> Json:
 
 def calling(**call: Any) -> Json:
     return loop(tool_calls=[{**CALL, **call}])
+
+
+def shown(**members: Any) -> Json:
+    return {"type": "image_url", "image_url": {"url": PNG, **members}}
 
 
 def bringing(tool: Json) -> Json:
@@ -147,8 +156,10 @@ ROWS = [
     honoured("messages[].tools[].function", bringing({**TOOL, "function": {"name": "g"}}), bringing(TOOL)),
     honoured("messages[].content[].type", part(type="smell"), part()),
     honoured("messages[].content[].text", part(text="Bye."), part()),
-    Row("messages[].content[].image_url", "refused", part(type="image_url", image_url={"url": "data:"}), part()),
-    Row("messages[].content[].video_url", "refused", part(type="video_url", video_url={"url": "data:"}), part()),
+    honoured("messages[].content[].image_url", part(type="image_url", image_url=PNG), part()),
+    honoured("messages[].content[].image_url.url", part(**image(GIF)), part(**image(PNG))),
+    honoured("messages[].content[].video_url", part(**video(WEBM)), part(**video(MP4))),
+    Row("messages[].content[].image_url.detail", "ignored", part(**shown(detail="low")), part(**shown())),
     honoured("messages[].tool_calls[].id", calling(id="c2"), loop()),
     honoured("messages[].tool_calls[].function", calling(function={"name": "g", "arguments": "{}"}), loop()),
     honoured("messages[].tool_calls[].function.name", calling(function={"name": "g", "arguments": "{}"}), loop()),
@@ -260,7 +271,7 @@ def outcome(payload: Json) -> object:
     """What engines get, prompt included, or the words of the refusal."""
     try:
         decoded = decode_chat_body(msgspec.json.encode(payload))
-        request = resolve(decoded, MODELS[decoded.model])
+        request = resolve(decoded, MODELS[decoded.model], sees=("image", "video"))
     except InvalidRequest as error:
         return error.message
     settings = {name: getattr(request, name) for name in request.__struct_fields__ if name not in ("messages", "tools")}

@@ -288,11 +288,51 @@ CONVERSATIONS: list[tuple[str, list[Any], str]] = [
     (
         K2_6,
         [parts({"type": "text", "text": "ok"}, {"type": "smell"})],
-        "…messages[0] has a content part of type 'smell'",
+        "…messages[0].content[1] is a content part of type 'smell'",
     ),
-    (K2_6, [parts({"type": "image_url"})], "…`image_url`"),
+    (K2_6, [parts({"type": "image_url"})], required("messages[0].content[0].image_url")),
     (K2_6, [parts({"type": "image_url", "image_url": 5})], "…`messages[0].content[0].image_url`"),
     (K2_6, [parts({"type": "video_url", "video_url": []})], "…`messages[0].content[0].video_url`"),
+    *[
+        (K2_6, [parts({"type": "image_url", "image_url": {"url": url}})], "…unsupported image")
+        for url in (
+            "",
+            "x",
+            "http://localhost/a.png",
+            "file:///etc/passwd",
+            "data:",
+            "data:image/png,AAAA",
+            "data:text/plain;base64,AAAA",
+            "data:image/png;base64",
+        )
+    ],
+    *[
+        (K2_6, [parts({"type": "image_url", "image_url": {"url": url}})], "…unsupported image format: ")
+        for url in (
+            "data:image/png;base64,",
+            "data:image/png;base64,AAAA",
+            "data:image/png;base64,****",
+            "data:image/svg+xml;base64,PHN2Zy8+",
+            "data:image/png;base64,iVBORw0KGgo=",
+        )
+    ],
+    (K2_6, [parts({"type": "image_url", "image_url": {}})], required("messages[0].content[0].image_url.url")),
+    (
+        K2_6,
+        [parts({"type": "image_url", "image_url": {"url": 5}})],
+        illegal("messages[0].content[0].image_url.url", "string", "number"),
+    ),
+    (K2_6, [parts({"type": "image_url", "image_url": {"url": "ms://nothing"}})], "…file nothing is not found"),
+    (
+        K2_6,
+        [{"role": "system", "content": [{"type": "image_url", "image_url": "x"}]}],
+        "…only user and tool messages may have such a part",
+    ),
+    (
+        THINKING,
+        [parts({"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}})],
+        "…cannot see images",
+    ),
     (K2_6, [{**user("a"), "name": 5}], illegal("messages[0].name", "string", "number")),
     (K2_6, [user("a"), {"role": "assistant", "content": ""}], _EMPTY),
     (K2_6, [user("a"), {"role": "assistant", "content": " "}], _EMPTY),
