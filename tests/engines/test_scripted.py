@@ -103,6 +103,25 @@ async def test_several_directions_are_several_calls() -> None:
     ]
 
 
+async def test_a_later_step_waits_for_the_results_before_it() -> None:
+    """An agent's loop of three turns of calls, then the answer."""
+    text = (
+        f"{DIRECTION} Call the tool `web_search` with these JSON arguments: {{}} Then call the tool `date` with these "
+        'JSON arguments: {"days": 2}\nThen call the tool `web_search` with these JSON arguments: {"days": 3}'
+    )
+    talk = [user("Before."), {"role": "assistant", "content": "ok"}, user(text)]
+    made: list[list[str]] = []
+    for turn in range(4):
+        message = (await whole(request(*talk, tools=TOOLS))).choices[0].message
+        made.append([call.function.name for call in message.tool_calls or ()])
+        talk.append(msgspec.to_builtins(message))
+        talk += [result(call.id, f"result {turn}") for call in message.tool_calls or ()]
+    assert made == [["date", "web_search"], ["date"], ["web_search"], []]
+    assert talk[-1]["content"] == "result 2"
+    again = await whole(request(*talk, user("Thanks."), tools=TOOLS))
+    assert calls(again) == []
+
+
 async def test_directions_count_only_since_the_last_assistant_message() -> None:
     answered = [user(DIRECTION), called("date:0"), result("date:0", "Monday"), {"role": "assistant", "content": "ok"}]
     completion = await whole(request(*answered, user("And now?"), tools=TOOLS))

@@ -7,10 +7,11 @@ The directions stand in the user messages since the last assistant message:
 
     Call the tool `NAME` with these JSON arguments: {…}
 
-makes it think and call that tool, once for each such direction. When tool results are the newest messages, it answers
-with the last result's exact text. Otherwise it thinks, then answers from the user's text. It sees: what it was shown
-it describes from the bytes, "You showed: image/png 2x3, 75 bytes". A forced call without a direction gets the smallest
-arguments that its schema allows.
+makes it think and call that tool, once for each such direction. A direction that begins with "Then call the tool" waits
+for the results of those before it, so that an agent's loop can be as long as a test wants. When tool results are the
+newest messages and no direction is left, it answers with the last result's exact text. Otherwise it thinks, then
+answers from the user's text. It sees: what it was shown it describes from the bytes, "You showed: image/png 2x3, 75
+bytes". A forced call without a direction gets the smallest arguments that its schema allows.
 
 Its tokens are words, single signs and runs of blank space. The id of a text token is 256 plus the CRC-32 of its UTF-8
 bytes; that of a mark is its place among the marks of the Kimi format, from 1. A token's log probability is 0 and it has
@@ -52,7 +53,7 @@ from moonbase.prompt.kimi_k2 import (
     render,
 )
 
-_DIRECTION = re.compile(r"Call the tool `(?P<name>[^`]+)`.*?JSON arguments:\s*(?=\{)", re.DOTALL)
+_DIRECTION = re.compile(r"(?:C|(?P<later>Then c))all the tool `(?P<name>[^`]+)`.*?JSON arguments:\s*(?=\{)", re.DOTALL)
 _TOKEN = re.compile(r"<\|?/?[a-z_]+\|?>|\s*\w{1,8}|\s*[^\w\s]|\s+")
 _CACHE_THRESHOLD = 256
 """A prefix shorter than this is never a cache hit (contract.md 2.2)."""
@@ -184,35 +185,45 @@ def _section(request: ChatRequest, calls: list[_Call]) -> list[Piece]:
     return [*section, SECTION_END]
 
 
-def _new_messages(request: ChatRequest) -> list[Message]:
-    """The messages since the last assistant message."""
-    new: list[Message] = []
-    for message in reversed(request.messages):
-        if message.role == "assistant":
-            break
-        new.append(message)
-    return new[::-1]
-
-
 def _directed_calls(request: ChatRequest) -> list[_Call]:
-    if request.tool_choice == "none" or request.messages[-1].role == "tool":
+    """The calls of the first step of the user's directions that has not been made."""
+    if request.tool_choice == "none":
         return []
-    calls: list[_Call] = []
-    for message in _new_messages(request):
+    asked, made = _asked(request)
+    steps: list[list[_Call]] = []
+    for message in asked:
         if message.role == "user":
-            calls += _directions(message.text)
-    return calls
+            _add_steps(steps, message.text)
+    return steps[made] if made < len(steps) else []
 
 
-def _directions(text: str) -> list[_Call]:
-    calls: list[_Call] = []
+def _asked(request: ChatRequest) -> tuple[list[Message], int]:
+    """What came since the last assistant message, or before the loop of calls whose results are newest; and how many
+    times that loop has called."""
+    messages, made = list(request.messages), 0
+    while messages and messages[-1].role == "tool":
+        while messages and messages[-1].role == "tool":
+            messages.pop()
+        messages.pop()
+        made += 1
+    asked: list[Message] = []
+    while messages and messages[-1].role != "assistant":
+        asked.append(messages.pop())
+    return asked[::-1], made
+
+
+def _add_steps(steps: list[list[_Call]], text: str) -> None:
+    """Add the directions in `text`; those of one step are called at once."""
     for found in _DIRECTION.finditer(text):
         try:
             arguments, _ = json.JSONDecoder().raw_decode(text, found.end())
         except (ValueError, RecursionError):
             continue
-        calls.append(_Call(found.group("name"), compact_json(arguments)))
-    return calls
+        call = _Call(found.group("name"), compact_json(arguments))
+        if steps and not found.group("later"):
+            steps[-1].append(call)
+        else:
+            steps.append([call])
 
 
 def _forced_calls(request: ChatRequest) -> list[_Call]:
@@ -234,7 +245,7 @@ def _answer(request: ChatRequest) -> str:
     if wanted is not None and wanted.type != "text":
         schema: Any = (wanted.json_schema or {}).get("schema")
         return compact_json(minimal_value(schema))
-    new = _new_messages(request)
+    new, _ = _asked(request)
     asked = " ".join(message.text for message in new if message.role == "user")
     return _joined(f"You said: {asked}" if asked else "", _shown(request, len(new))) or "You said nothing yet."
 
