@@ -126,8 +126,8 @@ ROWS = [
     honoured("frequency_penalty", {"frequency_penalty": 1}, FREE),
     honoured("seed", {"seed": 7}),
     honoured("prompt_cache_key", {"prompt_cache_key": "k"}),
-    Row("logprobs", "refused", {"logprobs": True}, body()),
-    Row("top_logprobs", "refused", {"top_logprobs": 2}, body()),
+    honoured("logprobs", {"logprobs": True}),
+    honoured("top_logprobs", {"top_logprobs": 2}, logprobs=True),
     Row("stream_options", "honoured", {"stream_options": {"include_usage": True}}, STREAM, "answer"),
     Row("stream_options.include_usage", "honoured", {"stream_options": {"include_usage": True}}, STREAM, "answer"),
     Row(
@@ -205,9 +205,10 @@ ROWS = [
     Row("verbosity", "ignored", {"verbosity": "low"}, body()),
     Row(
         "stream_options.include_internal_content",
-        "ignored",
+        "honoured",
         {"stream_options": {"include_internal_content": True}},
         STREAM,
+        "answer",
     ),
     Row(
         "thinking.budget_tokens",
