@@ -28,8 +28,11 @@ class FunctionCall(msgspec.Struct, frozen=True):
 
 class ToolCall(msgspec.Struct, frozen=True):
     id: str
+    """Unique in the conversation; the tool message that answers names it."""
     function: FunctionCall
+    """What is called."""
     type: str = "function"
+    """`builtin_function` for tools of the platform's own."""
 
 
 class MediaUrl(msgspec.Struct, frozen=True):
@@ -54,15 +57,22 @@ class Part(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Message(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One message of a conversation. `reasoning_content` UNSET was not sent; "" was reasoned, but empty."""
+    """One message of a conversation. A `reasoning_content` of "" was reasoned, but empty; absent, it was not sent."""
 
     role: Role
+    """Who speaks."""
     content: str | list[Part] | UnsetType | None = UNSET
+    """Text, or parts of text, pictures and videos. An assistant message with `tool_calls` may go without."""
     name: str | None = None
+    """The speaker's name; of a partial message, the beginning of its prefix."""
     reasoning_content: str | UnsetType | None = UNSET
+    """The reasoning of an assistant message, as it was answered. Needed beside `tool_calls` while thinking."""
     tool_calls: list[ToolCall] | None = None
+    """The calls of an assistant message, as they were answered."""
     tool_call_id: str | None = None
+    """Which call a tool message answers."""
     partial: bool | None = None
+    """On the last assistant message: the answer continues it, and does not repeat it."""
     tools: list[MessageTool] | None = None
     """Tools that a system message brings; they can be called from there on (contract.md 1.7)."""
 

@@ -29,8 +29,11 @@ class StreamOptions(msgspec.Struct, frozen=True):
     tokens on every increment (contract.md 2.5)."""
 
     include_usage: bool | None = None
+    """One more frame with the counts of the whole request, before `[DONE]`."""
     continuous_usage_stats: bool | None = None
+    """The counts so far, on every frame."""
     include_internal_content: bool | None = None
+    """The ids of the generated tokens, on every increment."""
 
 
 class ResponseFormat(msgspec.Struct, frozen=True):
@@ -49,28 +52,52 @@ class ChatBody(msgspec.Struct, frozen=True):
     """The body of `POST /v1/chat/completions` (contract.md 1.1). Unknown members are ignored there, so here too."""
 
     model: str
+    """A name out of `GET /v1/models`."""
     messages: list[Message]
+    """The conversation, oldest message first."""
     max_completion_tokens: int | None = None
+    """The most tokens to generate, reasoning and content together."""
     max_tokens: int | None = None
+    """The older name of `max_completion_tokens`, which wins where both are sent."""
     stream: bool | None = None
+    """Whether the answer comes in frames, as it is made."""
     stream_options: StreamOptions | None = None
+    """What a stream tells beside the answer."""
     stop: str | list[str] | None = None
+    """Up to 5 texts of up to 32 bytes that end the content; they are not part of it."""
     tools: list[Tool] | None = None
+    """The functions that the model may call."""
     tool_choice: str | dict[str, Any] | None = None
+    """Whether the model may, must not or must call a tool, or which one; what goes with thinking depends on the
+    model."""
     thinking: ThinkingControl | None = None
+    """Whether the model thinks, and what it sees of earlier thoughts."""
     reasoning_effort: str | None = None
+    """How hard to think, for models with that choice."""
     response_format: dict[str, Any] | None = None
+    """What form the content takes. Reasoning stays free text."""
     temperature: float | None = None
+    """Locked by most models: then only their own value is taken, in either thinking mode."""
     top_p: float | None = None
+    """Locked by most models, as `temperature`."""
     n: int | None = None
+    """How many answers; locked to 1 by most models."""
     presence_penalty: float | None = None
+    """Locked to 0 by most models."""
     frequency_penalty: float | None = None
+    """Locked to 0 by most models."""
     logprobs: bool | None = None
+    """Whether the log probabilities of the tokens are wanted."""
     top_logprobs: int | None = None
+    """For how many tokens at each place, up to 20; needs `logprobs`."""
     seed: int | None = None
+    """Makes the draw of tokens repeatable, where the engine can."""
     prompt_cache_key: str | None = None
+    """A session or task, whose requests find each other's cached prompt."""
     safety_identifier: str | None = None
+    """A hashed name of the end user. Accepted, and not used."""
     prediction: Prediction | None = None
+    """What much of the answer is expected to be. Its shape is checked; it changes nothing."""
 
 
 class Sampling(msgspec.Struct, frozen=True):

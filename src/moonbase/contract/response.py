@@ -22,9 +22,13 @@ class UsageBody(msgspec.Struct, frozen=True):
     """`usage` on the wire: the flat `cached_tokens` and the nested forms, both (contract.md 2.2)."""
 
     prompt_tokens: int
+    """Tokens of the prompt, cached ones included."""
     completion_tokens: int
+    """Tokens of the answer, reasoning included."""
     total_tokens: int
+    """Both together."""
     cached_tokens: int
+    """Tokens of the prompt that were cached; also in `prompt_tokens_details`."""
     completion_tokens_details: CompletionDetails
     prompt_tokens_details: PromptDetails
 
@@ -34,28 +38,39 @@ class AssistantMessage(msgspec.Struct, frozen=True, omit_defaults=True):
 
     role: str = msgspec.field(default="")
     content: str | None = msgspec.field(default=None)
+    """The answer; empty where the model only called tools."""
     reasoning_content: str | None = None
+    """What the model thought before it answered; absent where it did not think."""
     tool_calls: list[ToolCall] | None = None
+    """The calls that the model asks for; absent where there are none."""
 
 
 class Choice(msgspec.Struct, frozen=True):
     """`logprobs` is absent where none were asked for, or there is no content."""
 
     index: int
+    """Which of the `n` answers."""
     message: AssistantMessage
     finish_reason: FinishReason
+    """Why the answer ended: by itself, at its budget, or for calls to be run."""
     logprobs: Logprobs | UnsetType = UNSET
+    """Of the tokens of the content, where they were asked for."""
 
 
 class Completion(msgspec.Struct, frozen=True, kw_only=True):
     """The body of an answer that is not streamed."""
 
     id: str
+    """The name of this answer."""
     object: str = "chat.completion"
     created: int
+    """Seconds of Unix time."""
     model: str
+    """The name that was asked for."""
     choices: list[Choice]
+    """One answer for each of `n`."""
     usage: UsageBody
+    """The counts of the whole request."""
 
 
 def usage_body(usage: Usage) -> UsageBody:

@@ -13,8 +13,11 @@ class ThinkingControl(msgspec.Struct, frozen=True):
     """The `thinking` object of a request, as sent."""
 
     type: str | UnsetType = UNSET
+    """Whether this turn thinks."""
     keep: str | UnsetType | None = UNSET
+    """"all" leaves the reasoning of earlier turns in the prompt; null drops it."""
     effort: str | None = None
+    """How hard to think, for models with that choice; wins over `reasoning_effort`."""
 
 
 class Thinking(msgspec.Struct, frozen=True):

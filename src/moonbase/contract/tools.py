@@ -20,9 +20,13 @@ class Function(msgspec.Struct, frozen=True, omit_defaults=True):
     """A function that the model may call. `parameters` is a JSON schema of an object."""
 
     name: str
+    """A letter or underscore, then letters, digits, underscores and dashes; a `$` before it is for built-in tools."""
     description: str | None = None
+    """What it does and when to call it, for the model to read."""
     parameters: dict[str, Any] | None = None
+    """A JSON schema of its arguments (Moonshot flavored): an object."""
     strict: bool | None = None
+    """With false the arguments are only promised to be a JSON object. True unless told otherwise."""
 
 
 class Tool(msgspec.Struct, frozen=True, omit_defaults=True):

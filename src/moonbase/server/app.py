@@ -9,10 +9,10 @@ import asyncio
 import logging
 
 from starlette.exceptions import HTTPException
-from starlette.routing import Router
+from starlette.routing import BaseRoute, Router
 
 from moonbase.contract.errors import ApiError, ClientClosed, MethodNotAllowed, NotFound, ServerError
-from moonbase.server import account, formulas, health, models, tokens
+from moonbase.server import account, formulas, health, models, openapi, tokens
 from moonbase.server.chat import ChatCompletions
 from moonbase.server.journal import Entry
 from moonbase.server.platform import Platform
@@ -21,7 +21,7 @@ from moonbase.server.wire import Receive, Scope, Send, error_headers, header, re
 logger = logging.getLogger("moonbase.server")
 
 CHAT = "/v1/chat/completions"
-PUBLIC = frozenset({"/health"})
+PUBLIC = frozenset({"/health", openapi.PATH})
 
 
 class App:
@@ -37,9 +37,15 @@ class App:
                 *formulas.routes(platform),
                 *account.routes(platform),
                 *health.routes(platform),
+                *openapi.routes(),
             ],
             redirect_slashes=False,
         )
+
+    @property
+    def routes(self) -> list[BaseRoute]:
+        """Every route but `CHAT`."""
+        return self._router.routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -75,7 +81,7 @@ class App:
         owner = "" if path in PUBLIC else self.platform.keys.authenticate(header(scope, b"authorization"))
         if path == CHAT:
             if scope["method"] != "POST":
-                raise HTTPException(405)
+                raise HTTPException(405, headers={"Allow": "POST"})
             await self._chat(scope, receive, send, owner=owner, entry=entry)
             return
         scope["app"], scope["moonbase.owner"], scope["moonbase.entry"] = self, owner, entry
@@ -87,7 +93,9 @@ def _as_api_error(error: Exception) -> ApiError:
         return error
     if isinstance(error, HTTPException):
         if error.status_code == 405:
-            return MethodNotAllowed("Invalid request: this method is not allowed for this path")
+            return MethodNotAllowed(
+                "Invalid request: this method is not allowed for this path", headers=dict(error.headers or {})
+            )
         if error.status_code == 404:
             return NotFound("The requested resource was not found")
     logger.error("a request failed unexpectedly", exc_info=error)

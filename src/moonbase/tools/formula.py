@@ -14,7 +14,9 @@ class FiberRequest(msgspec.Struct, frozen=True):
     """The body of `POST /v1/formulas/{uri}/fibers`. `arguments` is JSON text, as a model wrote it."""
 
     name: str
+    """A function of the formula."""
     arguments: str
+    """Its arguments, as JSON text."""
 
 
 class FunctionBody(msgspec.Struct, frozen=True):

@@ -1,0 +1,72 @@
+"""The frames of a stream as types, for whoever describes or decodes what `chunks` writes (contract.md 2.4, 2.5)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from moonbase.contract.events import FinishReason
+from moonbase.contract.response import UsageBody
+
+
+class FunctionDelta(msgspec.Struct, frozen=True):
+    """More of a call's function: first its name with empty arguments, then the arguments piece by piece."""
+
+    arguments: str
+    """JSON text; the pieces of one call, joined, parse."""
+    name: str | UnsetType = UNSET
+    """Only in the first frame of a call."""
+
+
+class CallDelta(msgspec.Struct, frozen=True):
+    """More of the tool call at `index`."""
+
+    index: int
+    """Counts the calls of one answer from 0."""
+    function: FunctionDelta
+    id: str | UnsetType = UNSET
+    """What the tool message sends back as `tool_call_id`; only in the first frame of a call."""
+    type: Literal["function"] | UnsetType = UNSET
+    """Only in the first frame of a call."""
+
+
+class Delta(msgspec.Struct, frozen=True):
+    """What a frame adds: the role, or more of the reasoning, of the content or of a tool call; nothing in the last."""
+
+    role: Literal["assistant"] | UnsetType = UNSET
+    """Only in the first frame of a choice, beside an empty `content`."""
+    reasoning_content: str | UnsetType = UNSET
+    """Always before the content. An empty one closes the reasoning."""
+    content: str | UnsetType = UNSET
+    tool_calls: list[CallDelta] | UnsetType = UNSET
+
+
+class ChunkChoice(msgspec.Struct, frozen=True):
+    """The one choice of a frame."""
+
+    index: int
+    delta: Delta
+    finish_reason: FinishReason | None
+    """Null until the last frame of the choice. Beyond `content_filter` stand the reasons of answers that broke after
+    their first byte."""
+    usage: UsageBody | UnsetType = UNSET
+    """The counts of the choice, in its last frame."""
+
+
+class Chunk(msgspec.Struct, frozen=True):
+    """One frame of a stream: the JSON after `data: `. The stream ends with `data: [DONE]`."""
+
+    id: str
+    """The same in every frame of a stream."""
+    object: Literal["chat.completion.chunk"]
+    created: int
+    """Seconds of Unix time."""
+    model: str
+    """The name that was asked for."""
+    choices: list[ChunkChoice]
+    """Exactly one; none in the frame of totals that `stream_options.include_usage` asks for."""
+    usage: UsageBody | UnsetType = UNSET
+    """The totals, in the last frame, where `stream_options.include_usage` asked for them; the counts so far, in every
+    frame, where `stream_options.continuous_usage_stats` did."""

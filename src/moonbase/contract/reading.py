@@ -1,0 +1,171 @@
+"""A stream's frames to events: `chunks` the other way round, for streams of ours and of other servers.
+
+What varies between servers is taken as it comes: `reasoning` for `reasoning_content`, usage at the top or in
+`choices[0]`, null members, frames without choices, a call's name and arguments in one frame (contract.md 2.4, 2.5, 9A).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from moonbase.contract.errors import ApiError, UnexpectedOutput
+from moonbase.contract.events import Event, Failed, PromptRead, Usage
+from moonbase.contract.reading_choice import ChoiceReader, Delta
+from moonbase.contract.reading_errors import failure_of, failure_of_reason
+
+DONE = b"[DONE]"
+
+
+class _Details(msgspec.Struct, frozen=True):
+    reasoning_tokens: int | None = None
+    cached_tokens: int | None = None
+
+
+class _Usage(msgspec.Struct, frozen=True):
+    """Usage as others write it: `cached_tokens` flat or nested, details absent or null (contract.md 2.2)."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cached_tokens: int | None = None
+    prompt_tokens_details: _Details | None = None
+    completion_tokens_details: _Details | None = None
+
+    def counts(self) -> Usage:
+        prompt, completion = self.prompt_tokens_details or _Details(), self.completion_tokens_details or _Details()
+        cached = prompt.cached_tokens if self.cached_tokens is None else self.cached_tokens
+        return Usage(
+            prompt_tokens=self.prompt_tokens or 0,
+            completion_tokens=self.completion_tokens or 0,
+            reasoning_tokens=completion.reasoning_tokens or 0,
+            cached_tokens=cached or 0,
+        )
+
+
+class _Choice(msgspec.Struct, frozen=True):
+    index: int | None = None
+    delta: Delta | None = None
+    finish_reason: str | None = None
+    usage: _Usage | None = None
+
+
+class _Frame(msgspec.Struct, frozen=True):
+    id: str | None = None
+    model: str | None = None
+    choices: list[_Choice] | None = None
+    usage: _Usage | None = None
+    error: Any = None
+
+
+def _name_and_index(name: str, index: int) -> str:
+    """One of the forms of contract.md 2.3; unique within an answer, not within a conversation."""
+    return f"{name}:{index}"
+
+
+class StreamReader:
+    """Sans-I/O: `feed` the `data` payloads of one stream in order, then `close`; both give events.
+
+    Never raises: a frame that is no chunk, a frame that holds an error, and a stream that ends before its answer does
+    become a `Failed`, after which nothing follows. The events obey the order of `events`: reasoning that follows
+    content, and content that follows a call, are left out. `PromptRead` comes only where its counts are known before
+    the answer: from `prompt` (the headers of contract.md 2.2) or from counts on the first frame. `call_id` names calls
+    that came without an id, from the function's name and the call's index.
+    """
+
+    def __init__(
+        self, prompt: PromptRead | None = None, *, call_id: Callable[[str, int], str] = _name_and_index
+    ) -> None:
+        self.id = ""
+        self.model = ""
+        self._decode = msgspec.json.Decoder(_Frame).decode
+        self._call_id = call_id
+        self._choices: dict[int, ChoiceReader] = {}
+        self._prompt = prompt
+        self._began = False
+        self._over = False
+
+    def feed(self, payload: bytes) -> list[Event]:
+        if self._over:
+            return []
+        if payload.strip() == DONE:
+            return self._end(done=True)
+        try:
+            frame = self._decode(payload)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            return self._fail(
+                UnexpectedOutput(f"invalid state transition: the stream has a frame that is none: {error}")
+            )
+        if frame.error is not None:
+            return self._fail(failure_of(frame.error))
+        self.id, self.model = self.id or frame.id or "", self.model or frame.model or ""
+        return [*self._begin(frame), *self._read(frame)]
+
+    def close(self) -> list[Event]:
+        """The stream has ended. Without `[DONE]` an answer that ended for an abnormal reason counts as failed."""
+        return [] if self._over else self._end(done=False)
+
+    def _begin(self, frame: _Frame) -> list[Event]:
+        """`PromptRead`, with the first frame or not at all."""
+        if self._began:
+            return []
+        self._began = True
+        if self._prompt is None and frame.usage is not None and frame.choices:
+            counts = frame.usage.counts()
+            self._prompt = PromptRead(counts.prompt_tokens, counts.cached_tokens)
+        return [] if self._prompt is None else [self._prompt]
+
+    def _read(self, frame: _Frame) -> list[Event]:
+        events: list[Event] = []
+        top = frame.usage.counts() if frame.usage else None
+        for choice in frame.choices or []:
+            index = choice.index or 0
+            reader = self._choices.setdefault(index, ChoiceReader(index, self._call_id))
+            counts = choice.usage.counts() if choice.usage else top
+            events += reader.read(choice.delta or Delta(), choice.finish_reason or None, counts)
+        if top is not None and not frame.choices:
+            events += self._share(top)
+        return events
+
+    def _share(self, total: Usage) -> list[Event]:
+        """Counts of the whole request: what no choice has reported belongs to the first that waits for its own."""
+        events: list[Event] = []
+        for reader in self._choices.values():
+            if reader.waiting:
+                known = [other.counts for other in self._choices.values() if other.ended]
+                completion = total.completion_tokens - sum(counts.completion_tokens for counts in known)
+                reasoning = total.reasoning_tokens - sum(counts.reasoning_tokens for counts in known)
+                events.append(
+                    reader.finish(
+                        Usage(total.prompt_tokens, max(completion, 0), max(reasoning, 0), total.cached_tokens)
+                    )
+                )
+        return events
+
+    def _end(self, *, done: bool) -> list[Event]:
+        events: list[Event] = []
+        prompt = self._prompt or PromptRead(0, 0)
+        for reader in self._choices.values():
+            if reader.waiting:
+                counts = reader.counts
+                events.append(
+                    reader.finish(
+                        msgspec.structs.replace(
+                            counts, prompt_tokens=prompt.prompt_tokens, cached_tokens=prompt.cached_tokens
+                        )
+                    )
+                )
+        if not self._choices or not all(reader.ended for reader in self._choices.values()):
+            return [*events, *self._fail(UnexpectedOutput(_UNFINISHED))]
+        self._over = True
+        if not done:
+            events += [*filter(None, (failure_of_reason(reader.reason) for reader in self._choices.values()))][:1]
+        return events
+
+    def _fail(self, error: ApiError | Failed) -> list[Event]:
+        self._over = True
+        return [error if isinstance(error, Failed) else Failed(error)]
+
+
+_UNFINISHED = "invalid state transition: the stream ended before its answer was finished"

@@ -1,0 +1,189 @@
+"""One choice of a stream that is read: its deltas to events, in the order that `events` asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast, get_args
+
+import msgspec
+
+from moonbase.contract.events import (
+    ArgumentsDelta,
+    ContentDelta,
+    Event,
+    Finished,
+    FinishReason,
+    ReasoningDelta,
+    ReasoningEnded,
+    ToolCallOpened,
+    Usage,
+)
+
+_REASONS: frozenset[str] = frozenset(get_args(FinishReason))
+_LEGACY: dict[str, FinishReason] = {"function_call": "tool_calls"}
+
+
+class FunctionDelta(msgspec.Struct, frozen=True):
+    name: str | None = None
+    arguments: Any = None
+
+
+class CallDelta(msgspec.Struct, frozen=True):
+    index: int | None = None
+    id: str | None = None
+    function: FunctionDelta | None = None
+
+
+class Delta(msgspec.Struct, frozen=True):
+    """A delta as others write it: any member may be absent or null."""
+
+    role: str | None = None
+    content: Any = None
+    reasoning_content: Any = None
+    reasoning: Any = None
+    tool_calls: list[CallDelta] | None = None
+
+    def thought(self) -> str | None:
+        """The reasoning, under whichever name; "" is reasoned, but empty, and None nothing of it (contract.md 9A)."""
+        texts = [text for text in (self.reasoning_content, self.reasoning) if isinstance(text, str)]
+        return next(filter(None, texts), texts[0] if texts else None)
+
+    def said(self) -> str:
+        return self.content if isinstance(self.content, str) else ""
+
+
+class _Call:
+    """A tool call on its way in. It opens with its name, and what came before that waits."""
+
+    def __init__(self) -> None:
+        self.id = ""
+        self.index: int | None = None
+        self.waiting = ""
+
+
+class ChoiceReader:
+    """`read` the deltas; the end waits for its counts (`waiting`) until they come or `finish` is told them."""
+
+    def __init__(self, index: int, call_id: Callable[[str, int], str]) -> None:
+        self.counts = Usage()
+        """What has been reported so far; after the end, the choice's own."""
+        self.reason: FinishReason | None = None
+        self.ended = False
+        self._index = index
+        self._call_id = call_id
+        self._calls: dict[int, _Call] = {}
+        self._opened = 0
+        self._reasoned = self._answered = False
+        self._closing: tuple[int, int] | None = None
+        self._tokens = self._thought = 0
+
+    @property
+    def waiting(self) -> bool:
+        """Ended, but for its counts."""
+        return self.reason is not None and not self.ended
+
+    def read(self, delta: Delta, reason: str | None, counts: Usage | None) -> list[Event]:
+        """What a frame of this choice comes to; `counts` are those so far or, with a `reason`, the choice's own."""
+        if self.reason is not None:
+            return [self.finish(counts)] if counts is not None and self.waiting else []
+        if counts is not None:
+            self._count(counts)
+        events = [*self._reasoning(delta), *self._content(delta.said())]
+        for call in delta.tool_calls or []:
+            events += self._call(call)
+        if reason is None:
+            return events
+        self.reason = _LEGACY.get(reason) or (cast("FinishReason", reason) if reason in _REASONS else "unknown")
+        if self._closing is not None:
+            events.append(ReasoningEnded(self._closing[0], self._index, self._closing[1]))
+        return events if counts is None else [*events, self.finish(counts)]
+
+    def finish(self, counts: Usage) -> Finished:
+        """The end of the choice, whose own counts are `counts`."""
+        self.ended, self.counts = True, counts
+        return Finished(self.reason or "unknown", counts, self._index)
+
+    def _count(self, counts: Usage) -> None:
+        """Tokens since the last frame; they go out with the next event that can carry them."""
+        self._tokens += max(counts.completion_tokens - self.counts.completion_tokens, 0)
+        self._thought += max(counts.reasoning_tokens - self.counts.reasoning_tokens, 0)
+        self.counts = counts
+
+    def _spend(self) -> int:
+        tokens, self._tokens, self._thought = self._tokens, 0, 0
+        return tokens
+
+    def _reasoning(self, delta: Delta) -> list[Event]:
+        """An empty text closes the reasoning, unless it stands beside the role, or more of it follows: some servers
+        write one for a torn character. So the end is told with whatever comes next."""
+        text = delta.thought()
+        if text is None or self._answered or (not text and delta.role is not None):
+            return []
+        if not text:
+            before = self._closing or (0, 0)
+            self._closing = (before[0] + self._tokens, before[1] + self._thought)
+            self._spend()
+            return []
+        self._reasoned = True
+        if self._closing is not None:
+            self._tokens, self._thought = self._tokens + self._closing[0], self._thought + self._closing[1]
+            self._closing = None
+        tokens = min(self._thought, self._tokens)
+        self._tokens, self._thought = self._tokens - tokens, 0
+        return [ReasoningDelta(text, tokens, self._index)]
+
+    def _close_reasoning(self) -> list[Event]:
+        """The end of the reasoning, if there was any; with it go the tokens of reasoning that none has carried yet."""
+        self._answered = True
+        if self._closing is None and not self._reasoned:
+            return []
+        tokens, thought = self._closing or (0, 0)
+        late = min(self._thought, self._tokens)
+        self._tokens, self._thought, self._closing, self._reasoned = self._tokens - late, 0, None, False
+        return [ReasoningEnded(tokens + late, self._index, thought + late)]
+
+    def _content(self, text: str) -> list[Event]:
+        if not text or self._calls:
+            return []
+        return [*self._close_reasoning(), ContentDelta(text, self._spend(), self._index)]
+
+    def _call(self, delta: CallDelta) -> list[Event]:
+        call = self._find(delta)
+        events = self._close_reasoning()
+        function = delta.function or FunctionDelta()
+        text = _json_text(function.arguments)
+        if call.index is None:
+            call.id = call.id or delta.id or ""
+            if not function.name:
+                call.waiting += text
+                return events
+            call.index, self._opened = self._opened, self._opened + 1
+            id = call.id or self._call_id(function.name, call.index)
+            events.append(ToolCallOpened(call.index, id, function.name, self._spend(), self._index))
+            call.id, text = id, call.waiting + text
+        if text:
+            events.append(ArgumentsDelta(call.index, text, self._spend(), self._index))
+        return events
+
+    def _find(self, delta: CallDelta) -> _Call:
+        """The call that `delta` is of; known by its id where the index is absent, or is 0 for every call."""
+        key = delta.index if delta.index is not None else self._by_id(delta.id)
+        found = self._calls.get(key)
+        named = delta.function is not None and bool(delta.function.name)
+        if found is None or (found.index is not None and delta.id and delta.id != found.id and named):
+            self._calls.pop(key, None)
+            found = self._calls[key] = _Call()
+        return found
+
+    def _by_id(self, id: str | None) -> int:
+        if not id:
+            return next(reversed(self._calls), 0)
+        known = (key for key, call in self._calls.items() if call.id == id)
+        return next(known, len(self._calls))
+
+
+def _json_text(arguments: Any) -> str:
+    """Arguments as JSON text; some servers send the object itself."""
+    if arguments is None or isinstance(arguments, str):
+        return arguments or ""
+    return msgspec.json.encode(arguments).decode()

@@ -1,0 +1,166 @@
+"""What the server's routes take and answer, as data: `openapi` writes it out, a test holds it against the routes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from moonbase.contract.frames import Chunk
+from moonbase.contract.request import ChatBody
+from moonbase.contract.response import Completion
+from moonbase.server.account import BalanceReply
+from moonbase.server.health import Health
+from moonbase.server.models import ModelList, ModelRow
+from moonbase.server.tokens import TokenCountReply
+from moonbase.tools.formula import Fiber, FiberRequest, ToolList
+
+JSON = "application/json"
+EVENTS = "text/event-stream"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a status means, and the type of its body for each media type; `headers` are names out of `HEADERS`."""
+
+    description: str
+    content: dict[str, Any] = field(default_factory=dict[str, Any])
+    headers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """One route: a method, a path with its parameters in braces, the type of its body, and its answers by status.
+
+    `errors` are the statuses that carry the error envelope. `public`: needs no key.
+    """
+
+    method: str
+    path: str
+    id: str
+    summary: str
+    description: str = ""
+    parameters: dict[str, str] = field(default_factory=dict[str, str])
+    """Path parameters, with a value that one could have."""
+    body: type | None = None
+    example: Any = None
+    answers: dict[int, Answer]
+    errors: tuple[int, ...] = ()
+    public: bool = False
+
+
+HEADERS = {
+    "X-Trace-Id": "The request's name in the server's log.",
+    "X-Msh-Usage-Prompt-Tokens": "Tokens of the prompt.",
+    "X-Msh-Usage-Cached-Tokens": "Tokens of the prompt that were cached.",
+}
+
+ERRORS = {
+    400: "The request is wrong; the message names the field, what was expected and what came.",
+    401: "No API key, or one that is not known.",
+    404: "There is nothing of this name: an unknown model, formula or path.",
+    413: "The body is larger than the server takes.",
+    429: "Too much at once; try again later.",
+    500: "The answer failed.",
+    503: "The engine cannot answer now, or the server is leaving; try again shortly.",
+}
+_BODY_ERRORS = (400, 401, 404, 413, 500, 503)
+_FORMULA = {"uri": "moonshot/date:latest"}
+
+OPERATIONS: tuple[Operation, ...] = (
+    Operation(
+        method="POST",
+        path="/v1/chat/completions",
+        id="createChatCompletion",
+        summary="Answer a conversation",
+        description="Streamed (`stream`) or whole. Members that are not described here are accepted and ignored.",
+        body=ChatBody,
+        example={"model": "kimi-k2.6", "messages": [{"role": "user", "content": "Hello there."}], "stream": False},
+        answers={
+            200: Answer(
+                "The whole answer; or, with `stream`, its frames as server-sent events: `data: ` and a chunk as JSON, "
+                "at the end `data: [DONE]`. A stream that fails after its first frame ends with a finish reason of "
+                "the extended set, and without `[DONE]`.",
+                {JSON: Completion, EVENTS: Chunk},
+                ("X-Msh-Usage-Prompt-Tokens", "X-Msh-Usage-Cached-Tokens"),
+            )
+        },
+        errors=(*_BODY_ERRORS, 429),
+    ),
+    Operation(
+        method="GET",
+        path="/v1/users/me/balance",
+        id="getBalance",
+        summary="What is left to spend",
+        answers={200: Answer("The balance, in US dollars.", {JSON: BalanceReply})},
+        errors=(401,),
+    ),
+    Operation(
+        method="GET",
+        path="/v1/models",
+        id="listModels",
+        summary="List the models",
+        answers={200: Answer("The models that can be asked for.", {JSON: ModelList})},
+        errors=(401,),
+    ),
+    Operation(
+        method="GET",
+        path="/v1/models/{model}",
+        id="getModel",
+        summary="Describe a model",
+        parameters={"model": "kimi-k2.6"},
+        answers={200: Answer("The model.", {JSON: ModelRow})},
+        errors=(401, 404),
+    ),
+    Operation(
+        method="POST",
+        path="/v1/tokenizers/estimate-token-count",
+        id="estimateTokenCount",
+        summary="Count the tokens of a prompt",
+        description="Takes the body of a chat request, and counts what its prompt would come to.",
+        body=ChatBody,
+        example={"model": "kimi-k2.6", "messages": [{"role": "user", "content": "Hello there."}]},
+        answers={200: Answer("The count.", {JSON: TokenCountReply})},
+        errors=_BODY_ERRORS,
+    ),
+    Operation(
+        method="GET",
+        path="/v1/formulas/{uri}/tools",
+        id="listFormulaTools",
+        summary="List the functions of a formula",
+        description="`uri` is a formula's name, as in `moonshot/date:latest`; its slash and colon may stand unescaped.",
+        parameters=_FORMULA,
+        answers={200: Answer("The functions, as `tools` of a chat request takes them.", {JSON: ToolList})},
+        errors=(401, 404),
+    ),
+    Operation(
+        method="POST",
+        path="/v1/formulas/{uri}/fibers",
+        id="runFormula",
+        summary="Run a function of a formula",
+        description="A function that fails is a fiber too: its status says so. `uri` as for listing the functions.",
+        parameters=_FORMULA,
+        body=FiberRequest,
+        example={"name": "date", "arguments": '{"operation":"time","zone":"UTC"}'},
+        answers={200: Answer("The run, finished.", {JSON: Fiber})},
+        errors=_BODY_ERRORS,
+    ),
+    Operation(
+        method="GET",
+        path="/health",
+        id="health",
+        summary="Whether requests are taken",
+        answers={
+            200: Answer("Requests are taken.", {JSON: Health}),
+            503: Answer("The server is leaving.", {JSON: Health}),
+        },
+        public=True,
+    ),
+    Operation(
+        method="GET",
+        path="/openapi.json",
+        id="openapi",
+        summary="This document",
+        answers={200: Answer("This document.", {JSON: dict[str, Any]})},
+        public=True,
+    ),
+)

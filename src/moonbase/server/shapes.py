@@ -1,0 +1,123 @@
+"""What some fields of a request may hold, said as types for the documentation (contract.md 1.1, 1.3, 1.4, 1.5, 7.3).
+
+The types that decode these fields are wider, so that what is wrong can be refused in the hosted API's words.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from moonbase.contract.messages import MediaUrl, Message, ToolCall
+from moonbase.contract.request import MAX_STOP_BYTES, MAX_STOPS, ChatBody
+from moonbase.contract.response import AssistantMessage
+from moonbase.contract.thinking import ThinkingControl
+from moonbase.contract.tools import Function, Tool, ToolChoice
+
+Effort = Literal["low", "high", "max"]
+Positive = Annotated[int, Meta(ge=1)]
+StopWord = Annotated[str, Meta(max_length=MAX_STOP_BYTES)]
+ToolKind = Literal["function", "builtin_function"]
+FUNCTION_NAME = r"^\$?[A-Za-z_][A-Za-z0-9_-]{0,255}$"
+
+
+class TextPart(msgspec.Struct, frozen=True, tag_field="type", tag="text"):
+    """Text."""
+
+    text: Annotated[str, Meta(min_length=1)]
+
+
+class ImagePart(msgspec.Struct, frozen=True, tag_field="type", tag="image_url"):
+    """A picture, for models that can see."""
+
+    image_url: MediaUrl | str
+
+
+class VideoPart(msgspec.Struct, frozen=True, tag_field="type", tag="video_url"):
+    """A video, for models that can see."""
+
+    video_url: MediaUrl | str
+
+
+class TextFormat(msgspec.Struct, frozen=True, tag_field="type", tag="text"):
+    """Free text: the default."""
+
+
+class JsonObjectFormat(msgspec.Struct, frozen=True, tag_field="type", tag="json_object"):
+    """The content is a JSON object."""
+
+
+class NamedSchema(msgspec.Struct, frozen=True):
+    """A schema that the content obeys."""
+
+    name: Annotated[str, Meta(min_length=1)]
+    schema: dict[str, Any]
+    """Moonshot flavored JSON schema."""
+    strict: bool | None = None
+    """With false the content is only promised to be a JSON object. True unless told otherwise."""
+
+
+class JsonSchemaFormat(msgspec.Struct, frozen=True, tag_field="type", tag="json_schema"):
+    """The content is JSON that obeys a schema."""
+
+    json_schema: NamedSchema
+
+
+class ChatShape(msgspec.Struct, frozen=True, kw_only=True):
+    messages: Annotated[list[Message], Meta(min_length=1)]
+    max_completion_tokens: Positive | None = None
+    max_tokens: Positive | None = None
+    stop: StopWord | Annotated[list[StopWord], Meta(max_length=MAX_STOPS)] | None = None
+    tool_choice: ToolChoice | None = None
+    response_format: TextFormat | JsonObjectFormat | JsonSchemaFormat | None = None
+    reasoning_effort: Effort | None = None
+    temperature: Annotated[float, Meta(ge=0, le=1)] | None = None
+    top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
+    n: Annotated[int, Meta(ge=1, le=5)] | None = None
+    presence_penalty: Annotated[float, Meta(ge=-2, le=2)] | None = None
+    frequency_penalty: Annotated[float, Meta(ge=-2, le=2)] | None = None
+    top_logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
+
+
+class ThinkingShape(msgspec.Struct, frozen=True, kw_only=True):
+    type: Literal["enabled", "disabled"]
+    keep: Literal["all"] | None = None
+    effort: Effort | None = None
+
+
+class MessageShape(msgspec.Struct, frozen=True, kw_only=True):
+    content: str | list[TextPart | ImagePart | VideoPart] | None = None
+
+
+class ToolCallShape(msgspec.Struct, frozen=True, kw_only=True):
+    type: ToolKind = "function"
+
+
+class ToolShape(msgspec.Struct, frozen=True, kw_only=True):
+    type: ToolKind = "function"
+    function: Function
+
+
+class FunctionShape(msgspec.Struct, frozen=True, kw_only=True):
+    name: Annotated[str, Meta(pattern=FUNCTION_NAME)]
+
+
+class AssistantShape(msgspec.Struct, frozen=True, kw_only=True):
+    role: Literal["assistant"]
+    content: str
+    reasoning_content: str | UnsetType = UNSET
+    tool_calls: list[ToolCall] | UnsetType = UNSET
+
+
+SHAPES: dict[type, type] = {
+    ChatBody: ChatShape,
+    ThinkingControl: ThinkingShape,
+    Message: MessageShape,
+    ToolCall: ToolCallShape,
+    Tool: ToolShape,
+    Function: FunctionShape,
+    AssistantMessage: AssistantShape,
+}
+"""For a type that is wider than the API: its fields as the API has them. Those without a default are required."""

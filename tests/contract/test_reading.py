@@ -1,0 +1,427 @@
+"""Reading a stream back to events: ours, and as other servers write it (contract.md 2.2, 2.4, 2.5, 9A)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import strategies as st
+
+from moonbase.contract.chunks import ChunkWriter
+from moonbase.contract.errors import ApiError, EngineOverloaded, InvalidRequest, Unavailable, UnexpectedOutput
+from moonbase.contract.events import (
+    ArgumentsDelta,
+    ContentDelta,
+    Event,
+    Failed,
+    Finished,
+    FinishReason,
+    PromptRead,
+    ReasoningDelta,
+    ReasoningEnded,
+    ToolCallOpened,
+    Usage,
+)
+from moonbase.contract.fold import Fold
+from moonbase.contract.reading import StreamReader
+from moonbase.contract.reading_errors import BROKEN
+from tests.contract.answers import answers
+from tests.effort import attempts, try_out
+
+Json = dict[str, Any]
+STOP: Json = {"delta": {}, "finish_reason": "stop"}
+USAGE = {"prompt_tokens": 9, "completion_tokens": 6, "total_tokens": 15}
+DETAILS = {"prompt_tokens_details": {"cached_tokens": 4}, "completion_tokens_details": {"reasoning_tokens": 2}}
+FULL = {**USAGE, **DETAILS}
+
+
+def frame(*choices: Json, **top: Any) -> bytes:
+    filled = [{"index": 0, "finish_reason": None, **choice} for choice in choices]
+    return json.dumps({"id": "c1", "model": "m", "choices": filled, **top}).encode()
+
+
+def said(**delta: Any) -> bytes:
+    return frame({"delta": delta})
+
+
+def call(index: int | None = 0, id: str | None = None, **function: Any) -> bytes:
+    return said(tool_calls=[{"index": index, "id": id, "type": "function", "function": function}])
+
+
+def read(*payloads: bytes, reader: StreamReader | None = None, done: bool = True) -> list[Event]:
+    reader = reader or StreamReader()
+    frames = [*payloads, b"[DONE]"] if done else payloads
+    return [*(event for payload in frames for event in reader.feed(payload)), *reader.close()]
+
+
+def test_a_stream_of_ours() -> None:
+    """contract.md 2.4."""
+    events: list[Event] = [
+        ReasoningDelta("hm"),
+        ReasoningEnded(),
+        ContentDelta("So"),
+        ToolCallOpened(0, "f:0", "f"),
+        ArgumentsDelta(0, "{}"),
+        Finished("tool_calls", Usage(9, 6, 2, 4)),
+    ]
+    writer = ChunkWriter(id="c1", created=7, model="m", boundary=True)
+    reader = StreamReader()
+    assert read(*(data for event in events for data in writer.write(event)), reader=reader) == events
+    assert (reader.id, reader.model) == ("c1", "m")
+
+
+class TestDialects:
+    """The same answer as other servers write it."""
+
+    @pytest.mark.parametrize("name", ["reasoning_content", "reasoning"])
+    def test_reasoning_under_either_name(self, name: str) -> None:
+        """contract.md 9A."""
+        events = read(said(**{name: "hm"}), said(content="So"), frame({**STOP, "usage": FULL}))
+        assert events[:3] == [ReasoningDelta("hm"), ReasoningEnded(), ContentDelta("So")]
+
+    def test_under_both_names_it_is_read_once(self) -> None:
+        events = read(said(reasoning_content="hm", reasoning="hm"), frame({**STOP, "usage": FULL}))
+        assert events[0] == ReasoningDelta("hm")
+
+    @pytest.mark.parametrize(
+        "end",
+        [
+            [frame({**STOP, "usage": FULL})],
+            [frame(STOP, usage=FULL)],
+            [frame({**STOP, "usage": None}, usage=None), frame(usage=FULL)],
+            [frame(STOP), frame(usage={**USAGE, **DETAILS, "cached_tokens": 4})],
+            [frame(STOP), json.dumps({"choices": None, "usage": FULL}).encode()],
+            [frame(STOP), frame({"delta": {}}, usage=FULL)],
+        ],
+        ids=["in the choice", "at the top", "afterwards", "flat", "null choices", "in a frame after the end"],
+    )
+    def test_usage_wherever_it_stands(self, end: list[bytes]) -> None:
+        """contract.md 2.2, 2.4."""
+        assert read(said(content="x"), *end)[-1] == Finished("stop", Usage(9, 6, 2, 4))
+
+    def test_flat_cached_tokens_come_before_nested_ones(self) -> None:
+        """contract.md 2.2."""
+        events = read(frame({**STOP, "usage": {**FULL, "cached_tokens": 3}}))
+        assert events[-1] == Finished("stop", Usage(9, 6, 2, 3))
+
+    def test_usage_without_details_and_with_nulls(self) -> None:
+        usage = {**USAGE, "prompt_tokens_details": None, "completion_tokens_details": {"reasoning_tokens": None}}
+        assert read(frame({**STOP, "usage": usage}))[-1] == Finished("stop", Usage(9, 6, 0, 0))
+
+    def test_totals_of_several_choices_are_counted_once(self) -> None:
+        ends = [frame({"index": index, **STOP}) for index in (0, 1)]
+        events = read(*ends, frame(usage=FULL))
+        assert [event for event in events if isinstance(event, Finished)] == [
+            Finished("stop", Usage(9, 6, 2, 4), 0),
+            Finished("stop", Usage(9, 0, 0, 4), 1),
+        ]
+
+    def test_no_usage_at_all(self) -> None:
+        assert read(said(content="x"), frame(STOP)) == [ContentDelta("x"), Finished("stop", Usage())]
+        known = StreamReader(PromptRead(9, 4))
+        assert read(frame(STOP), reader=known) == [PromptRead(9, 4), Finished("stop", Usage(9, 0, 0, 4))]
+
+    def test_nulls_and_frames_without_anything(self) -> None:
+        nothing = {"role": "assistant", "content": None, "reasoning_content": None, "tool_calls": None}
+        odd = [said(**nothing), frame(), b'{"id":"c1"}', frame({"delta": None}), said(content="")]
+        assert read(*odd, said(content="x"), frame(STOP)) == [ContentDelta("x"), Finished("stop", Usage())]
+
+    def test_an_empty_finish_reason_is_none(self) -> None:
+        assert read(frame({"delta": {"content": "x"}, "finish_reason": ""}), frame(STOP))[0] == ContentDelta("x")
+
+    def test_an_unknown_finish_reason(self) -> None:
+        assert read(frame({"delta": {}, "finish_reason": "eos"}))[-1] == Finished("unknown", Usage())
+        assert read(frame({"delta": {}, "finish_reason": "function_call"}))[-1] == Finished("tool_calls", Usage())
+
+    def test_a_delta_in_the_end_frame_counts(self) -> None:
+        assert read(frame({"delta": {"content": "x"}, "finish_reason": "length"}))[0] == ContentDelta("x")
+
+
+class TestReasoning:
+    def test_an_empty_one_is_reasoned_but_empty(self) -> None:
+        """contract.md 9A."""
+        assert read(said(reasoning_content=""), said(content="x"), frame(STOP))[0] == ReasoningEnded()
+        assert read(said(reasoning_content=""), frame(STOP))[0] == ReasoningEnded()
+
+    def test_beside_the_role_it_says_nothing(self) -> None:
+        assert read(said(role="assistant", reasoning_content=""), said(content="x"), frame(STOP))[0] == ContentDelta(
+            "x"
+        )
+
+    def test_in_the_middle_it_ends_nothing(self) -> None:
+        """Some servers write one where a token was half a character."""
+        events = read(said(reasoning="a"), said(reasoning=""), said(reasoning="b"), said(content="x"), frame(STOP))
+        assert events[:4] == [ReasoningDelta("a"), ReasoningDelta("b"), ReasoningEnded(), ContentDelta("x")]
+
+    def test_it_never_follows_content_nor_content_a_call(self) -> None:
+        """contract.md 2.4."""
+        late = [said(content="x"), said(reasoning_content="late"), call(0, "c", name="f", arguments="{}")]
+        events = read(*late, said(content="\n"), frame(STOP))
+        assert [type(event) for event in events] == [ContentDelta, ToolCallOpened, ArgumentsDelta, Finished]
+
+    def test_cut_by_the_budget_it_has_no_end(self) -> None:
+        events = read(said(reasoning_content="half"), frame({"delta": {}, "finish_reason": "length"}))
+        assert events == [ReasoningDelta("half"), Finished("length", Usage())]
+
+
+def calls_of(events: list[Event]) -> list[tuple[str, str, str]]:
+    fold = Fold()
+    for event in events:
+        fold.add(event)
+    calls = fold.messages()[0].tool_calls or []
+    return [(call.id, call.function.name, call.function.arguments) for call in calls]
+
+
+class TestCalls:
+    """Calls in the forms that servers write them."""
+
+    @pytest.mark.parametrize(
+        "frames",
+        [
+            [call(0, "a", name="f", arguments='{"x":1}')],
+            [call(0, "a", name="f", arguments=""), call(0, arguments='{"x"'), call(0, arguments=":1}")],
+            [call(0, "a", name="f"), call(0, "a", name="f", arguments='{"x":1}')],
+            [call(0, "a", name=None), call(0, None, name="f", arguments='{"x":1}')],
+            [call(0, "a", arguments='{"x"'), call(0, name="f", arguments=":1}")],
+            [call(None, "a", name="f", arguments='{"x"'), call(None, None, arguments=":1}")],
+            [call(3, "a", name="f", arguments={"x": 1})],
+        ],
+        ids=["one frame", "pieces", "named twice", "named later", "arguments first", "no index", "an object"],
+    )
+    def test_one_call(self, frames: list[bytes]) -> None:
+        assert calls_of(read(*frames, frame(STOP))) == [("a", "f", '{"x":1}')]
+
+    @pytest.mark.parametrize("second", [1, 0, None])
+    def test_two_calls(self, second: int | None) -> None:
+        frames = [call(0, "a", name="f", arguments="{}"), call(second, "b", name="g", arguments="[")]
+        events = read(*frames, call(second, "b" if second is None else None, arguments="]"), frame(STOP))
+        assert calls_of(events) == [("a", "f", "{}"), ("b", "g", "[]")]
+        assert [event.index for event in events if isinstance(event, ToolCallOpened)] == [0, 1]
+
+    def test_two_calls_in_one_frame(self) -> None:
+        both = [{"index": index, "id": f"c{index}", "function": {"name": "f", "arguments": "{}"}} for index in (0, 1)]
+        assert len(calls_of(read(said(tool_calls=both), frame(STOP)))) == 2
+
+    def test_a_call_without_an_id_is_given_one(self) -> None:
+        """contract.md 9A."""
+        assert calls_of(read(call(0, None, name="f"), call(1, "", name="f"), frame(STOP))) == [
+            ("f:0", "f", ""),
+            ("f:1", "f", ""),
+        ]
+        named = StreamReader(call_id=lambda name, index: f"{name}-{index + 7}")
+        assert calls_of(read(call(0, None, name="f"), frame(STOP), reader=named)) == [("f-7", "f", "")]
+
+
+class TestFailures:
+    """Whatever comes is an answer or a `Failed`, never an exception."""
+
+    @pytest.mark.parametrize(
+        "payload",
+        [b"", b"{", b"[]", b"null", b'"x"', b"\xff", b'{"choices":3}', b'{"choices":[3]}', b"[" * 100_000, b"[DONE]x"],
+        ids=lambda payload: repr(payload[:12]),
+    )
+    def test_a_frame_that_is_none(self, payload: bytes) -> None:
+        failed = read(said(content="x"), payload, frame(STOP))[-1]
+        assert isinstance(failed, Failed)
+        assert isinstance(failed.error, UnexpectedOutput)
+
+    @pytest.mark.parametrize(
+        ("error", "kind", "reason"),
+        [
+            ({"message": "busy", "type": "engine_overloaded_error"}, EngineOverloaded, "engine_overloaded"),
+            ({"message": "busy", "type": "BadRequestError", "code": 400}, InvalidRequest, "unexpected_state"),
+            ({"message": "busy", "type": "x", "code": 503}, Unavailable, "server_interrupted"),
+            ({"message": "busy", "code": [1]}, UnexpectedOutput, "unexpected_state"),
+            ("busy", UnexpectedOutput, "unexpected_state"),
+        ],
+    )
+    def test_a_frame_that_holds_an_error(self, error: object, kind: type[ApiError], reason: FinishReason) -> None:
+        """contract.md 2.5 forbids it; engines do it all the same."""
+        events = read(said(content="x"), json.dumps({"error": error}).encode(), said(content="y"))
+        failed = events[-1]
+        assert events[:-1] == [ContentDelta("x")]
+        assert isinstance(failed, Failed)
+        assert (type(failed.error), failed.error.message, failed.finish_reason) == (kind, "busy", reason)
+
+    @pytest.mark.parametrize("done", [True, False])
+    @pytest.mark.parametrize("frames", [[], [said(content="x")], [frame(STOP), frame({"index": 1, "delta": {}})]])
+    def test_an_answer_that_just_ends(self, frames: list[bytes], done: bool) -> None:
+        failed = read(*frames, done=done)[-1]
+        assert isinstance(failed, Failed)
+        assert "ended before its answer was finished" in failed.error.message
+
+    @pytest.mark.parametrize("reason", BROKEN)
+    def test_a_broken_answer_without_its_end_has_failed(self, reason: FinishReason) -> None:
+        """contract.md 2.1: after the first byte a failure is a finish reason, and no `[DONE]` follows."""
+        broken = frame({"delta": {}, "finish_reason": reason, "usage": FULL})
+        end, failed = read(said(content="x"), broken, done=False)[1:]
+        assert end == Finished(reason, Usage(9, 6, 2, 4))
+        assert isinstance(failed, Failed)
+        assert (type(failed.error), failed.finish_reason) == (BROKEN[reason], reason)
+        assert read(broken, done=True) == [end]
+
+    def test_an_answer_without_the_last_line_is_whole(self) -> None:
+        assert read(said(content="x"), frame(STOP), done=False)[-1] == Finished("stop", Usage())
+
+    def test_nothing_follows_the_end(self) -> None:
+        reader = StreamReader()
+        read(said(content="x"), frame(STOP), reader=reader)
+        assert read(said(content="y"), reader=reader) == []
+
+
+def test_the_prompt_is_read_first_where_its_counts_are_known() -> None:
+    """contract.md 2.2: from the headers, or from a frame that counts continuously (2.5)."""
+    assert read(frame(STOP), reader=StreamReader(PromptRead(5, 1)))[0] == PromptRead(5, 1)
+    assert read(frame({"delta": {"content": "x"}}, usage=FULL), frame(STOP))[0] == PromptRead(9, 4)
+    assert not any(isinstance(event, PromptRead) for event in read(said(content="x"), frame(STOP, usage=FULL)))
+
+
+ANY_REASON = st.sampled_from(list(FinishReason.__args__))
+ENDINGS = st.none() | st.tuples(st.integers(0, 40), ANY_REASON)
+
+
+@st.composite
+def streams(draw: st.DrawFn) -> list[Event]:
+    """`answers`, with any finish reason, and now and then a failure that cuts the stream after a choice has begun."""
+    events = [
+        msgspec.structs.replace(event, finish_reason=draw(ANY_REASON)) if isinstance(event, Finished) else event
+        for event in draw(answers())
+    ]
+    if cut := draw(ENDINGS):
+        at = min(cut[0], len(events) - 1)
+        return [*events[: max(at, 2)], Failed(Unavailable("gone"), cut[1])]
+    return events
+
+
+def write(events: list[Event], *, boundary: bool, continuous: bool) -> tuple[list[bytes], ChunkWriter]:
+    writer = ChunkWriter(id="c", created=7, model="m", boundary=boundary, continuous=continuous)
+    frames = [data for event in events for data in writer.write(event)]
+    return frames, writer
+
+
+def check_written_is_read_back(events: list[Event], boundary: bool, continuous: bool, summary: bool) -> None:
+    frames, writer = write(events, boundary=boundary, continuous=continuous)
+    failed = isinstance(events[-1], Failed)
+    if summary and not failed:
+        frames.append(writer.summary())
+    again = read(*frames, done=not failed)
+    fold = Fold()
+    for event in again:
+        if not isinstance(event, Failed):
+            fold.add(event)
+    assert fold.messages() == writer.fold.messages()
+    assert fold.usage() == writer.fold.usage()
+    assert reasons(again) == reasons(read_ends(writer))
+    if isinstance(cut := events[-1], Failed):
+        assert isinstance(again[-1], Failed) == any(event.finish_reason in BROKEN for event in ends(again))
+        assert cut.finish_reason in {event.finish_reason for event in ends(again)} or fold.ended == started(events)
+
+
+@attempts(80, 3000)
+def test_what_is_written_is_read_back(count: int) -> None:
+    """Text, calls, finish reasons and usage; a failure is the stream's missing last line."""
+    flags = {name: st.booleans() for name in ("boundary", "continuous", "summary")}
+    try_out(check_written_is_read_back, count, events=streams(), **flags)
+
+
+def started(events: list[Event]) -> set[int]:
+    return {event.choice for event in events if not isinstance(event, PromptRead | Failed)}
+
+
+def ends(events: list[Event]) -> list[Finished]:
+    return [event for event in events if isinstance(event, Finished)]
+
+
+def reasons(events: list[Event]) -> dict[int, FinishReason]:
+    return {event.choice: event.finish_reason for event in ends(events)}
+
+
+def read_ends(writer: ChunkWriter) -> list[Event]:
+    completion = writer.fold.completion(id="", created=0, model="")
+    return [Finished(choice.finish_reason, Usage(), choice.index) for choice in completion.choices]
+
+
+def by_choice(frames: list[bytes]) -> dict[int, list[Json]]:
+    """Which choice comes next is the server's matter; what comes in each is not."""
+    found: dict[int, list[Json]] = {}
+    for data in frames:
+        chunk = json.loads(data)
+        found.setdefault(chunk["choices"][0]["index"], []).append(chunk)
+    return found
+
+
+def check_written_again(events: list[Event], boundary: bool) -> None:
+    frames, _ = write(events, boundary=boundary, continuous=True)
+    again, _ = write(read(*frames), boundary=boundary, continuous=True)
+    assert by_choice(again) == by_choice(frames)
+
+
+@attempts(80, 3000)
+def test_a_stream_written_again_is_the_same_stream(count: int) -> None:
+    """design.md, decision 2: a server in front of a server changes nothing; not the counts so far either (2.5)."""
+    try_out(check_written_again, count, events=answers(), boundary=st.booleans())
+
+
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.floats(allow_nan=False) | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=6,
+)
+MEMBERS = st.dictionaries(st.sampled_from(["role", "content", "reasoning", "reasoning_content", "tool_calls"]), JUNK)
+CALL = st.fixed_dictionaries(
+    {},
+    optional={
+        "index": st.none() | st.integers(0, 2),
+        "id": st.none() | st.sampled_from(["", "a", "b"]),
+        "function": st.none()
+        | st.fixed_dictionaries({}, optional={"name": st.none() | st.sampled_from(["", "f"]), "arguments": JUNK}),
+    },
+)
+LOOSE = st.fixed_dictionaries(
+    {},
+    optional={
+        "role": st.sampled_from(["assistant", None]),
+        "content": st.none() | st.sampled_from(["", "x"]),
+        "reasoning": st.none() | st.sampled_from(["", "y"]),
+        "tool_calls": st.none() | st.lists(CALL, max_size=2),
+    },
+)
+
+
+@st.composite
+def loose_frames(draw: st.DrawFn) -> bytes:
+    choice: Json = {
+        "delta": draw(LOOSE | MEMBERS),
+        "index": draw(st.integers(0, 1)),
+        "finish_reason": draw(st.sampled_from([None, None, None, "", "stop", "odd"])),
+    }
+    return frame(choice, usage=draw(st.sampled_from([None, FULL, USAGE])))
+
+
+PAYLOADS = loose_frames() | JUNK.map(lambda value: json.dumps(value).encode()) | st.binary()
+
+
+def check_any_frames(payloads: list[bytes]) -> None:
+    events = read(*payloads)
+    order = [ReasoningDelta, ReasoningEnded, ContentDelta, ToolCallOpened, ArgumentsDelta, Finished]
+    for choice in (0, 1):
+        own = [event for event in events if not isinstance(event, PromptRead | Failed) and event.choice == choice]
+        ranks = [min(order.index(type(event)), 3 + isinstance(event, Finished)) for event in own]
+        assert ranks == sorted(ranks)
+        assert sum(isinstance(event, ReasoningEnded) for event in own) <= 1
+        opened = [event.index for event in own if isinstance(event, ToolCallOpened)]
+        assert opened == list(range(len(opened)))
+        for place, event in enumerate(own):
+            if isinstance(event, ArgumentsDelta):
+                assert any(isinstance(e, ToolCallOpened) and e.index == event.index for e in own[:place])
+    assert sum(isinstance(event, PromptRead) for event in events) <= 1
+    assert not any(isinstance(event, Failed) for event in events[:-1])
+    assert isinstance(events[-1], Failed | Finished)
+
+
+@attempts(100, 3000)
+def test_any_frames_are_events_in_order(count: int) -> None:
+    """Never an exception; whatever a server sends, what follows may rely on the order of events."""
+    try_out(check_any_frames, count, payloads=st.lists(PAYLOADS, max_size=8))
