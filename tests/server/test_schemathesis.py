@@ -30,8 +30,12 @@ FORMULAS = ["moonshot/date:latest", "moonshot/web-search:latest"]
 PINNED = ("temperature", "top_p", "n", "presence_penalty", "frequency_penalty", "logprobs", "top_logprobs", "thinking")
 CHOICES = ("tools", "tool_choice", "reasoning_effort")
 # What breaks a rule that no schema can say is refused with a 400, as it should be.
-NOT_OURS: list[Any] = [getattr(checks, "positive_data_acceptance")]  # noqa: B009
-FEW, MANY = 8, 300
+CHECKS: Any = checks
+LENIENT: list[Any] = [CHECKS.positive_data_acceptance]
+# And chat takes what its schema forbids where the hosted API does: members that it does not know (contract.md 1.1), any
+# `thinking` and any effort for kimi-k3 (1.3).
+FORGIVING: list[Any] = [*LENIENT, CHECKS.negative_data_rejection]
+FEW, MANY = 8, 150
 
 
 def as_documented() -> Json:
@@ -94,6 +98,10 @@ def takes_nothing(operation: Any) -> bool:
     return operation.path in ("/health", "/openapi.json")
 
 
+def takes_a_chat(operation: Any) -> bool:
+    return operation.path in ("/v1/chat/completions", "/v1/tokenizers/estimate-token-count")
+
+
 def check_frames(data: bytes, chunk: Draft202012Validator) -> None:
     *frames, last = Reader().feed(data)
     assert last == b"[DONE]"
@@ -129,11 +137,11 @@ def test_every_operation_answers_as_documented(tmp_path: Path, variant: str, mod
     def check(case: Any) -> None:
         answer = case.call(headers={"Authorization": f"Bearer {KEY}"})
         statuses.add(answer.status_code)
-        case.validate_response(answer, excluded_checks=NOT_OURS)
+        case.validate_response(answer, excluded_checks=FORGIVING if takes_a_chat(case.operation) else LENIENT)
         if answer.headers["content-type"][0].startswith("text/event-stream"):
             check_frames(answer.content, chunk)
 
     for operation in operations(app, VARIANTS[variant]()):
         if mode is GenerationMode.POSITIVE or not takes_nothing(operation):
             bounded(count)(given(case=operation.as_strategy(generation_mode=mode))(check))()
-    assert statuses >= ({200, 400} if mode is GenerationMode.POSITIVE else {400, 401})
+    assert statuses >= ({200} if mode is GenerationMode.POSITIVE else {400, 401})

@@ -39,6 +39,7 @@ class MediaUrl(msgspec.Struct, frozen=True):
     """The object form of `image_url` and `video_url`; other members (`detail`) are ignored."""
 
     url: str
+    """`data:image/<type>;base64,...`, `data:video/<type>;base64,...` or `ms://<file id>`."""
 
 
 class Part(msgspec.Struct, frozen=True, omit_defaults=True):

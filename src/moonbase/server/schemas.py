@@ -135,7 +135,7 @@ class FieldDocs:
 def _classes(module: ModuleType) -> dict[str, ast.ClassDef]:
     try:
         tree = ast.parse(inspect.getsource(module))
-    except (OSError, TypeError):
+    except (OSError, TypeError, SyntaxError):
         return {}
     return {statement.name: statement for statement in tree.body if isinstance(statement, ast.ClassDef)}
 
