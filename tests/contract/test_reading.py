@@ -319,7 +319,7 @@ def check_written_is_read_back(events: list[Event], boundary: bool, continuous: 
         assert cut.finish_reason in {event.finish_reason for event in ends(again)} or fold.ended == started(events)
 
 
-@attempts(80, 3000)
+@attempts(80, 1500)
 def test_what_is_written_is_read_back(count: int) -> None:
     """Text, calls, finish reasons and usage; a failure is the stream's missing last line."""
     flags = {name: st.booleans() for name in ("boundary", "continuous", "summary")}
@@ -358,7 +358,7 @@ def check_written_again(events: list[Event], boundary: bool) -> None:
     assert by_choice(again) == by_choice(frames)
 
 
-@attempts(80, 3000)
+@attempts(80, 1500)
 def test_a_stream_written_again_is_the_same_stream(count: int) -> None:
     """design.md, decision 2: a server in front of a server changes nothing; not the counts so far either (2.5)."""
     try_out(check_written_again, count, events=answers(), boundary=st.booleans())
@@ -421,7 +421,7 @@ def check_any_frames(payloads: list[bytes]) -> None:
     assert isinstance(events[-1], Failed | Finished)
 
 
-@attempts(100, 3000)
+@attempts(100, 1500)
 def test_any_frames_are_events_in_order(count: int) -> None:
     """Never an exception; whatever a server sends, what follows may rely on the order of events."""
     try_out(check_any_frames, count, payloads=st.lists(PAYLOADS, max_size=8))

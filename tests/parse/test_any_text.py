@@ -86,7 +86,7 @@ def check_any_pieces(text: str, cuts: list[int], reason: Literal["stop", "length
         assert folded(events_of(pieces, reason, settings)) == whole
 
 
-@attempts(200, 20_000)
+@attempts(150, 8000)
 def test_any_pieces_of_any_text_fold_to_the_same_answer(count: int) -> None:
     try_out(
         check_any_pieces,

@@ -70,7 +70,7 @@ def check_kimi(request: ChatRequest) -> None:
     assert prompt.opening == other.opening
 
 
-@attempts(60, 3000)
+@attempts(60, 2000)
 def test_any_body_is_a_kimi_prompt_or_refused(count: int) -> None:
     outcomes: list[bool] = []
 
@@ -105,6 +105,6 @@ def check_generic(body: Json) -> None:
         assert marks_of(prompt) == marks_of(renderer.render(harmless(request)))
 
 
-@attempts(40, 2000)
+@attempts(40, 1500)
 def test_any_body_is_a_prompt_of_a_models_own_template_or_refused(count: int) -> None:
     try_out(check_generic, count, body=bodies())

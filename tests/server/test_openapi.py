@@ -21,6 +21,7 @@ from moonbase.server.operations import OPERATIONS
 from moonbase.server.schemas import FieldDocs, plain
 from moonbase.server.shapes import SHAPES
 from tests.running import Running, make_platform
+from tests.server.client import client, error_of
 
 Json = dict[str, Any]
 
@@ -199,3 +200,13 @@ def test_docstrings_without_their_citations(doc: str, expected: str) -> None:
 
 def test_docs_of_a_type_without_source_are_none() -> None:
     assert FieldDocs().of(msgspec.defstruct("Made", ["x"])) == {}
+
+
+async def test_other_methods_are_told_which_are_allowed(server: Running) -> None:
+    """RFC 9110, 15.5.6: a 405 has `Allow`."""
+    async with client(server) as http:
+        for operation in OPERATIONS:
+            path = operation.path.format(**operation.parameters)
+            answer = await http.request("DELETE", f"{server.url}{path}")
+            assert error_of(answer)[:2] == (405, "invalid_request_error")
+            assert operation.method in answer.headers["allow"].split(", ")
