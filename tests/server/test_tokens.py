@@ -11,16 +11,16 @@ from moonbase.contract.mfjs import Level
 from tests.running import make_platform, running
 from tests.server.client import Json, body, client, user
 
-UNTYPED: Json = {
+ODD: Json = {
     "type": "function",
-    "function": {"name": "f", "parameters": {"type": "object", "properties": {"a": {}}}},
+    "function": {"name": "f", "parameters": {"type": "object", "properties": {"a": {"type": "odd"}}}},
 }
 
 
 @pytest.mark.parametrize(("level", "status"), [("strict", 400), ("loose", 200)])
 async def test_schemas_are_checked_at_the_level_of_the_server(tmp_path: Path, level: Level, status: int) -> None:
     """As a chat request with the same tools is (contract.md 7.4)."""
-    request = body(user("hi"), tools=[UNTYPED])
+    request = body(user("hi"), tools=[ODD])
     async with running(replace(make_platform(tmp_path), schema_level=level)) as server, client(server) as http:
         for path in ("/tokenizers/estimate-token-count", "/chat/completions"):
             assert (await http.post(path, json=request)).status_code == status
