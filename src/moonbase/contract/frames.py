@@ -8,6 +8,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from moonbase.contract.events import FinishReason
+from moonbase.contract.logprobs import Logprobs
 from moonbase.contract.response import UsageBody
 
 
@@ -32,6 +33,13 @@ class CallDelta(msgspec.Struct, frozen=True):
     """Only in the first frame of a call."""
 
 
+class InternalContent(msgspec.Struct, frozen=True):
+    """What the model generated, as it knows it."""
+
+    token_ids: list[int]
+    """Over a stream every token stands once, in order."""
+
+
 class Delta(msgspec.Struct, frozen=True):
     """What a frame adds: the role, or more of the reasoning, of the content or of a tool call; nothing in the last."""
 
@@ -41,6 +49,8 @@ class Delta(msgspec.Struct, frozen=True):
     """Always before the content. An empty one closes the reasoning."""
     content: str | UnsetType = UNSET
     tool_calls: list[CallDelta] | UnsetType = UNSET
+    internal_content: InternalContent | UnsetType = UNSET
+    """The tokens of this increment, where `stream_options.include_internal_content` asked for them."""
 
 
 class ChunkChoice(msgspec.Struct, frozen=True):
@@ -53,6 +63,8 @@ class ChunkChoice(msgspec.Struct, frozen=True):
     their first byte."""
     usage: UsageBody | UnsetType = UNSET
     """The counts of the choice, in its last frame."""
+    logprobs: Logprobs | UnsetType = UNSET
+    """Of the tokens of this frame's content, where `logprobs` asked for them."""
 
 
 class Chunk(msgspec.Struct, frozen=True):

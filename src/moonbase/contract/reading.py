@@ -49,6 +49,7 @@ class _Choice(msgspec.Struct, frozen=True):
     delta: Delta | None = None
     finish_reason: str | None = None
     usage: _Usage | None = None
+    logprobs: Any = None
 
 
 class _Frame(msgspec.Struct, frozen=True):
@@ -123,7 +124,7 @@ class StreamReader:
             index = choice.index or 0
             reader = self._choices.setdefault(index, ChoiceReader(index, self._call_id))
             counts = choice.usage.counts() if choice.usage else top
-            events += reader.read(choice.delta or Delta(), choice.finish_reason or None, counts)
+            events += reader.read(choice.delta or Delta(), choice.finish_reason or None, counts, choice.logprobs)
         if top is not None and not frame.choices:
             events += self._share(top)
         return events

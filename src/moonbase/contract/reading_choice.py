@@ -18,6 +18,7 @@ from moonbase.contract.events import (
     ToolCallOpened,
     Usage,
 )
+from moonbase.contract.logprobs import Logprobs, TokenLogprob
 
 _REASONS: frozenset[str] = frozenset(get_args(FinishReason))
 _LEGACY: dict[str, FinishReason] = {"function_call": "tool_calls"}
@@ -82,13 +83,13 @@ class ChoiceReader:
         """Ended, but for its counts."""
         return self.reason is not None and not self.ended
 
-    def read(self, delta: Delta, reason: str | None, counts: Usage | None) -> list[Event]:
+    def read(self, delta: Delta, reason: str | None, counts: Usage | None, logprobs: Any = None) -> list[Event]:
         """What a frame of this choice comes to; `counts` are those so far or, with a `reason`, the choice's own."""
         if self.reason is not None:
             return [self.finish(counts)] if counts is not None and self.waiting else []
         if counts is not None:
             self._count(counts)
-        events = [*self._reasoning(delta), *self._content(delta.said())]
+        events = [*self._reasoning(delta), *self._content(delta.said(), logprobs)]
         for call in delta.tool_calls or []:
             events += self._call(call)
         if reason is None:
@@ -142,10 +143,11 @@ class ChoiceReader:
         self._tokens, self._thought, self._closing, self._reasoned = self._tokens - late, 0, None, False
         return [ReasoningEnded(tokens + late, self._index, thought + late)]
 
-    def _content(self, text: str) -> list[Event]:
+    def _content(self, text: str, logprobs: Any) -> list[Event]:
         if not text or self._calls:
             return []
-        return [*self._close_reasoning(), ContentDelta(text, self._spend(), self._index)]
+        tokens = _token_logprobs(logprobs) if logprobs is not None else ()
+        return [*self._close_reasoning(), ContentDelta(text, self._spend(), self._index, logprobs=tokens)]
 
     def _call(self, delta: CallDelta) -> list[Event]:
         call = self._find(delta)
@@ -187,3 +189,11 @@ def _json_text(arguments: Any) -> str:
     if arguments is None or isinstance(arguments, str):
         return arguments or ""
     return msgspec.json.encode(arguments).decode()
+
+
+def _token_logprobs(logprobs: Any) -> tuple[TokenLogprob, ...]:
+    """None where they are not in the form of contract.md 2.5."""
+    try:
+        return tuple(msgspec.convert(logprobs, Logprobs).content)
+    except msgspec.ValidationError:
+        return ()
