@@ -59,6 +59,7 @@ class Place:
         return {name: value for name, value in answer.json().items() if name != "id"}
 
     def state(self) -> State:
+        self.app.platform.ledger.flush()  # so that what good requests cost is not written amid the bad ones
         return State(self.engine.generated, {path.name: _rows(path) for path in sorted(self.data_dir.glob("*.db"))})
 
 
