@@ -149,7 +149,7 @@ def stage() -> Iterator[Stage]:
 
 
 def test_an_answer_from_prompt_to_end(stage: Stage) -> None:
-    stage.ask(1, "hi<think>", marks=("<think>", "no mark"))
+    stage.ask(1, "hi<think>", marks=("<think>",))
     run = stage.run()
     run.read(cached=2)
     run.say("ab")

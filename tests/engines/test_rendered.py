@@ -67,6 +67,10 @@ class Saying:
     def context_length(self) -> int | None:
         return 4096
 
+    @property
+    def constrains(self) -> bool:
+        return False
+
 
 def request(model: str = "kimi-k2.6", **fields: Any) -> ChatRequest:
     body = {"model": model, "messages": [{"role": "user", "content": "hi"}], **fields}

@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 import msgspec
 
 from moonbase.contract.events import Event, Failed, PromptRead
+from moonbase.contract.grammar import Grammar
 from moonbase.contract.logprobs import TokenLogprob
 from moonbase.contract.media_formats import MediaKind
 from moonbase.contract.prompts import Prompt
@@ -59,7 +60,8 @@ class TextRequest(msgspec.Struct, frozen=True):
     `max_tokens` is clamped by the engine to what is left of its context. `marks` are texts of special tokens that
     must come back as text (others stay hidden). The engine ends at the model's own end-of-turn token, or when any
     string of `end_marks` is generated as a token. `token_ids`: say the ids of the generated tokens. `logprobs`: say the
-    log probabilities of the tokens, and of so many alternatives to each; None asks for none.
+    log probabilities of the tokens, and of so many alternatives to each; None asks for none. `grammar` is only given to
+    an engine that `constrains`: the text fits it, or the request fails.
     """
 
     prompt: Prompt
@@ -69,6 +71,7 @@ class TextRequest(msgspec.Struct, frozen=True):
     end_marks: tuple[str, ...] = ()
     token_ids: bool = False
     logprobs: int | None = None
+    grammar: Grammar | None = None
 
 
 class TextDelta(msgspec.Struct, frozen=True, gc=False):
@@ -115,3 +118,8 @@ class TextEngine(Protocol):
 
     @property
     def gives_logprobs(self) -> bool: ...
+
+    @property
+    def constrains(self) -> bool:
+        """Whether it can hold its text to a grammar."""
+        ...

@@ -10,11 +10,13 @@ import msgspec
 from moonbase.contract.cards import ModelCard
 from moonbase.contract.engine import TextDelta, TextDone, TextEngine, TextRequest
 from moonbase.contract.errors import ApiError, UnexpectedOutput
-from moonbase.contract.events import Event, Failed, PromptRead
+from moonbase.contract.events import Event, Failed, Finished, PromptRead
 from moonbase.contract.formats import OutputFormat
+from moonbase.contract.grammar import Grammar
 from moonbase.contract.media_formats import MediaKind
 from moonbase.contract.prompts import Rendered
 from moonbase.contract.request import ChatRequest
+from moonbase.engines.constrained import AnswerCheck, Constraints
 from moonbase.parse.pipeline import AnswerParser
 from moonbase.parse.tool_calls import CallIds
 
@@ -28,6 +30,7 @@ class RenderedEngine:
         self._text = text
         self._render = render
         self._output = output
+        self._constraints = Constraints(output)
 
     async def start(self) -> None:
         await self._text.start()
@@ -54,20 +57,36 @@ class RenderedEngine:
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
         try:
             rendered = self._render(request)
+            grammar = self._constraints.grammar(request, rendered.opening) if self._text.constrains else None
         except ApiError as error:
             yield Failed(error)
             return
         for choice in range(request.n):
-            async with aclosing(self._answer(request, rendered, choice)) as events:
+            async with aclosing(self._checked(request, rendered, grammar, choice)) as events:
                 async for event in events:
                     yield event
                     if isinstance(event, Failed):
                         return
 
-    async def _answer(self, request: ChatRequest, rendered: Rendered, choice: int) -> AsyncGenerator[Event, None]:
+    async def _checked(
+        self, request: ChatRequest, rendered: Rendered, grammar: Grammar | None, choice: int
+    ) -> AsyncGenerator[Event, None]:
+        """The answer, which fails at its end if the engine has let it break its grammar."""
         parser = new_parser(request.card, request, rendered, self._output, choice)
+        forced = request.tool_choice != "auto" and request.tool_choice != "none"
+        check = None if grammar is None else AnswerCheck(self._constraints, grammar, forced=forced)
+        text = self._text_request(request, rendered, grammar, choice)
+        async with aclosing(self._answer(parser, text, choice)) as events:
+            async for event in events:
+                if check is not None:
+                    check.take(event)
+                    if isinstance(event, Finished):
+                        event = check.failure(event, cut=parser.stopped) or event
+                yield event
+
+    async def _answer(self, parser: AnswerParser, request: TextRequest, choice: int) -> AsyncGenerator[Event, None]:
         prompt = PromptRead(0, 0)
-        async with aclosing(self._text.generate(self._text_request(request, rendered, choice))) as pieces:
+        async with aclosing(self._text.generate(request)) as pieces:
             async for piece in pieces:
                 match piece:
                     case TextDelta():
@@ -92,7 +111,9 @@ class RenderedEngine:
         for event in parser.close("stop", prompt):
             yield event
 
-    def _text_request(self, request: ChatRequest, rendered: Rendered, choice: int) -> TextRequest:
+    def _text_request(
+        self, request: ChatRequest, rendered: Rendered, grammar: Grammar | None, choice: int
+    ) -> TextRequest:
         sampling = request.sampling
         if choice and sampling.seed is not None:
             sampling = msgspec.structs.replace(sampling, seed=sampling.seed + choice)
@@ -103,6 +124,7 @@ class RenderedEngine:
             marks=self._output.marks(),
             token_ids=request.token_ids,
             logprobs=request.logprobs,
+            grammar=grammar,
         )
 
 

@@ -12,6 +12,7 @@ from typing import Literal
 import msgspec
 
 from moonbase.engines.llama.details import Chance, Details
+from moonbase.engines.llama.place import Place
 from moonbase.engines.llama.wire import Broke, Delta, DetailedDelta, Done, FromWorker, Read
 
 
@@ -53,15 +54,26 @@ class Answer:
     """One answer, through as many runs as it takes. `marks` and `ends`: texts of tokens by id.
 
     `over`: nothing more is to be generated. `seen`: tokens that this run has generated. `generated`: the same, for the
-    run that takes up where this one is paused, as id and text; the id is None where llama.cpp lost it.
+    run that takes up where this one is paused, as id and text; the id is None where llama.cpp lost it. `place`: where
+    the answer is in its grammar, if it has one. `spelled`: some marks are no tokens of this model, so that marks may be
+    in the text too.
     """
 
     def __init__(
-        self, id: int, marks: Mapping[int, str], ends: Mapping[int, str], details: Details | None = None
+        self,
+        id: int,
+        marks: Mapping[int, str],
+        ends: Mapping[int, str],
+        details: Details | None = None,
+        *,
+        place: Place | None = None,
+        spelled: bool = False,
     ) -> None:
         self.over = False
         self.seen = 0
         self.generated: list[tuple[int | None, str]] = []
+        self.place = place
+        self._plain = None if spelled else False
         self._id = id
         self._marks = marks
         self._ends = ends
@@ -102,6 +114,8 @@ class Answer:
         self.seen = chunk.tokens_predicted
         end = self._ends.get(last)
         mark = end or self._marks.get(last)
+        if mark is not None and end is None and self.place is not None and self.place.quoted and chunk.content:
+            mark = None
         if mark is None:
             self.generated.append((last if lone else None, chunk.content))
             if self._details is not None:
@@ -123,10 +137,13 @@ class Answer:
         """Nothing for a hidden token: it is counted with the next text, or at the end."""
         if not text:
             return []
+        if self.place is not None:
+            self.place.mark(text) if mark else self.place.text(text)
         tokens, self._reported = upto - self._reported, upto
+        kind = mark or self._plain
         if self._details is not None:
-            return [DetailedDelta(self._id, text, tokens, mark, *self._details.take())]
-        return [Delta(self._id, text, tokens, mark)]
+            return [DetailedDelta(self._id, text, tokens, kind, *self._details.take())]
+        return [Delta(self._id, text, tokens, kind)]
 
     def _done(self, reason: Literal["stop", "length"], generated: int) -> Done:
         self.over = True

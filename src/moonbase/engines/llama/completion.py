@@ -11,6 +11,10 @@ _RANDOM_SEED = 0xFFFFFFFF
 """llama.cpp draws a fresh seed for this value."""
 
 
+_LLGUIDANCE = "%llguidance {}\n"
+"""Anything else is taken for GBNF, which can crash the process."""
+
+
 class _Completion(msgspec.Struct, omit_defaults=False):
     """The body of a completion request: temperature and top_p, and nothing else that bends the distribution.
 
@@ -29,6 +33,7 @@ class _Completion(msgspec.Struct, omit_defaults=False):
     samplers: list[str]
     preserved_tokens: list[str]
     n_probs: int
+    grammar: str
     stream: bool = True
     return_progress: bool = True
     verbose: bool = True
@@ -40,10 +45,17 @@ class _Completion(msgspec.Struct, omit_defaults=False):
 
 
 def completion_body(
-    prompt: Tokens, sampling: Sampling, max_tokens: int, shown: list[str], context: int, logprobs: int | None = None
+    prompt: Tokens,
+    sampling: Sampling,
+    max_tokens: int,
+    shown: list[str],
+    context: int,
+    logprobs: int | None = None,
+    lark: str | None = None,
 ) -> bytes:
     """The request in JSON. `shown`: texts of special tokens that must come as text; `context`: reach of penalties;
-    `logprobs` as in `TextRequest`: llama.cpp gives the chosen token's only together with one alternative at least."""
+    `logprobs` as in `TextRequest`: llama.cpp gives the chosen token's only together with one alternative at least;
+    `lark`: the grammar that the answer fits."""
     penalised = bool(sampling.presence_penalty or sampling.frequency_penalty)
     samplers = ["penalties"] * penalised + ["temperature"] + ["top_p"] * (sampling.top_p < 1)
     completion = _Completion(
@@ -58,5 +70,6 @@ def completion_body(
         samplers=samplers,
         preserved_tokens=shown,
         n_probs=0 if logprobs is None else max(1, logprobs),
+        grammar="" if lark is None else f"{_LLGUIDANCE}{lark}",
     )
     return msgspec.json.encode(completion)

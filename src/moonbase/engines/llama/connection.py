@@ -19,6 +19,7 @@ from moonbase.engines.llama.wire import (
     Cancel,
     Count,
     Counted,
+    Crowded,
     Done,
     Frames,
     FromWorker,
@@ -31,7 +32,7 @@ from moonbase.engines.llama.wire import (
     frame,
 )
 
-_LAST = (Done, TooLong, Broke)
+_LAST = (Done, TooLong, Broke, Crowded)
 _decode = msgspec.msgpack.Decoder(list[FromWorker]).decode
 
 Answer = TypeVar("Answer")

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import json
 from collections.abc import AsyncGenerator
+
+import msgspec
 
 from moonbase.contract.engine import TextDelta, TextDone, TextEvent, TextRequest
 from moonbase.contract.errors import (
     ApiError,
+    EngineOverloaded,
     InvalidRequest,
     ServerError,
     SettingsError,
@@ -16,15 +20,19 @@ from moonbase.contract.errors import (
     context_exceeded,
 )
 from moonbase.contract.events import Failed, PromptRead
+from moonbase.contract.grammar import Grammar
 from moonbase.contract.prompts import Prompt
 from moonbase.engines.llama.connection import WorkerGone
+from moonbase.engines.llama.lark import skeleton
 from moonbase.engines.llama.memory import plan_context
 from moonbase.engines.llama.model import GgufModel, read_model
 from moonbase.engines.llama.settings import LlamaSettings
 from moonbase.engines.llama.supervisor import Supervisor
+from moonbase.engines.llama.trial import Trial
 from moonbase.engines.llama.wire import (
     Activity,
     Broke,
+    Crowded,
     Delta,
     DetailedDelta,
     Done,
@@ -36,6 +44,7 @@ from moonbase.engines.llama.wire import (
 )
 
 _CRASHED = "The embedded engine crashed while it served this request; it is being restarted"
+_CROWDED = "The engine is overloaded: it has no room for all the answers under way, please try again later"
 _NO_TEXT = "Invalid request: the text has half a surrogate pair, which is no character"
 
 
@@ -50,6 +59,11 @@ class LlamaEngine:
         self._model: GgufModel | None = None
         self._load: Load | None = None
         self._supervisor: Supervisor | None = None
+        self._trial = Trial()
+
+    @property
+    def constrains(self) -> bool:
+        return True
 
     @property
     def model(self) -> GgufModel:
@@ -73,15 +87,17 @@ class LlamaEngine:
 
     async def start(self) -> None:
         """Load the model; raises `SettingsError` where the file, the settings or the machine do not allow it."""
-        if importlib.util.find_spec("xllamacpp") is None:
-            raise SettingsError("The embedded engine needs xllamacpp: pip install 'moonbase[llama]'")
+        for needed in ("xllamacpp", "llguidance"):
+            if importlib.util.find_spec(needed) is None:
+                raise SettingsError(f"The embedded engine needs {needed}: pip install 'moonbase[llama]'")
         self._settings.check()
         self._model = await asyncio.to_thread(read_model, self._settings.model)
         self._load = load_order(self._settings, self._model)
         self._supervisor = Supervisor(self._load, wait=self._settings.restart_wait)
-        await self._supervisor.start()
+        await asyncio.gather(self._supervisor.start(), self._trial.start())
 
     async def close(self) -> None:
+        await self._trial.close()
         if self._supervisor is not None:
             await self._supervisor.close()
             self._supervisor = None
@@ -89,6 +105,8 @@ class LlamaEngine:
     async def generate(self, request: TextRequest) -> AsyncGenerator[TextEvent, None]:
         """Continue `request.prompt`; see `TextEngine`."""
         try:
+            if request.grammar is not None:
+                await self._try(request.grammar)
             connection = await self._running().connection()
             stream = connection.stream(_order(request))
             try:
@@ -103,6 +121,19 @@ class LlamaEngine:
             yield Failed(InvalidRequest(_NO_TEXT))
         except ApiError as error:
             yield Failed(error, "server_interrupted")
+
+    async def _try(self, grammar: Grammar) -> None:
+        """Raise `InvalidRequest` for a grammar that llama.cpp would not obey; it says nothing of that itself."""
+        fault = await self._trial.fault(skeleton(grammar))
+        if fault is None:
+            return
+        parts = {f"the parameters of {name}": schema for name, schema in grammar.calls.items()}
+        if grammar.content is not None:
+            parts["response_format.json_schema.schema"] = grammar.content
+        for part, schema in parts.items():
+            if alone := await self._trial.fault(f"start: %json {json.dumps(schema)}"):
+                raise InvalidRequest(f"Invalid request: {part} cannot be enforced: {alone}")
+        raise InvalidRequest(f"Invalid request: the tools and the response format together cannot be enforced: {fault}")
 
     async def count(self, prompt: Prompt) -> int:
         """Tokens of `prompt`; raises `ApiError`."""
@@ -141,6 +172,7 @@ def load_order(settings: LlamaSettings, model: GgufModel) -> Load:
         bos_id=model.bos_id if model.add_bos else None,
         space_prefix=model.space_prefix,
         longest_token_bytes=model.longest_token_bytes,
+        end_ids=tuple(id for id in (model.eos_id, model.eot_id) if id is not None),
     )
 
 
@@ -150,6 +182,9 @@ def _crashed() -> Unavailable:
 
 
 def _order(request: TextRequest) -> Generate:
+    grammar = request.grammar
+    if grammar is not None:  # The schemas stand in the rules already.
+        grammar = msgspec.structs.replace(grammar, content=None, calls={})
     return Generate(
         id=0,
         prompt=request.prompt,
@@ -159,6 +194,7 @@ def _order(request: TextRequest) -> Generate:
         end_marks=request.end_marks,
         token_ids=request.token_ids,
         logprobs=request.logprobs,
+        grammar=grammar,
     )
 
 
@@ -174,6 +210,8 @@ def _event(message: FromWorker) -> TextEvent:
             return TextDelta(message.text, message.tokens, message.mark, message.token_ids, message.logprobs)
         case TooLong():
             return Failed(context_exceeded(message.limit, message.requested))
+        case Crowded():
+            return Failed(EngineOverloaded(_CROWDED), "engine_overloaded")
         case Broke():
             return Failed(ServerError(f"The embedded engine failed: {message.message}"))
         case _:

@@ -1,8 +1,8 @@
 """Which requests have a slot: first come, first served, within the slots and the cells of the shared cache.
 
 llama.cpp fails *every* request when the unified cache overflows, so it must not. A request is let in on its prompt and
-a little headroom, not on all that it may generate; when the cells run short the newest one is paused, and comes back
-with its text so far as prompt. Pure bookkeeping; the caller holds a lock.
+a little headroom, not on all that it may generate; when the cells run short the newest one that can be is paused, and
+comes back with its text so far as prompt. Pure bookkeeping; the caller holds a lock.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ _STEPS = 4
 class _Active(msgspec.Struct):
     size: int
     pausing: bool = False
+    held: bool = False
 
 
 class Schedule:
@@ -68,6 +69,11 @@ class Schedule:
             admitted.append(id)
         return admitted
 
+    def hold(self, id: int, held: bool) -> None:
+        """Whether a request is at a point where it had better not be paused."""
+        if id in self._active:
+            self._active[id].held = held
+
     def grow(self, id: int, tokens: int) -> int | None:
         """A request has generated `tokens` more; the request to pause, if the cells run short."""
         self._active[id].size += tokens
@@ -76,7 +82,9 @@ class Schedule:
             return None
         if any(entry.pausing for entry in self._active.values()):
             return None
-        newest = next(reversed(self._active))
+        newest = next((id for id, entry in reversed(self._active.items()) if not entry.held), None)
+        if newest is None:
+            newest = next(reversed(self._active))
         self._active[newest].pausing = True
         return newest
 

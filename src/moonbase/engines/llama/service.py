@@ -11,7 +11,9 @@ from moonbase.contract.prompts import Prompt
 from moonbase.engines.llama.answer import Answer
 from moonbase.engines.llama.completion import completion_body
 from moonbase.engines.llama.details import Details
+from moonbase.engines.llama.lark import lark
 from moonbase.engines.llama.outbox import Outbox
+from moonbase.engines.llama.place import Place
 from moonbase.engines.llama.schedule import Schedule
 from moonbase.engines.llama.tokenizer import Tokenizer, Tokens, join, pack
 from moonbase.engines.llama.wire import (
@@ -20,6 +22,7 @@ from moonbase.engines.llama.wire import (
     Cancel,
     Count,
     Counted,
+    Crowded,
     Generate,
     Inspect,
     Load,
@@ -49,6 +52,11 @@ class Job:
         self.cancelled = False
         self.pausing = False
 
+    @property
+    def can_resume(self) -> bool:
+        """Whether the answer could be paused now and taken up again later."""
+        return self.answer.place is None or self.answer.place.rule is not None
+
 
 class Service:
     """Serves the messages of one engine with one llama.cpp server; answers leave through `outbox`."""
@@ -60,7 +68,7 @@ class Service:
         self._tokenizer = Tokenizer(
             server.tokenize, load.special_tokens, bos_id=load.bos_id, space_prefix=load.space_prefix
         )
-        self._ids = {token.text: token.id for token in load.special_tokens}
+        self._special = {token.text: token for token in load.special_tokens}
         self._texts = {token.id: token.text for token in load.special_tokens}
         self._schedule = Schedule(load.slots, load.context)
         self._jobs: dict[int, Job] = {}
@@ -72,8 +80,7 @@ class Service:
         """Begin to serve one message; the answers leave through the outbox."""
         match message:
             case Generate():
-                marks, ends = self._named(message.marks), self._named(message.end_marks)
-                job = Job(message, Answer(message.id, marks, ends, self._details(message)))
+                job = Job(message, self._answer(message))
                 with self._lock:
                     self._jobs[message.id] = job
                 self._preparing.submit(self._guarded, message.id, self._prepare, job)
@@ -91,8 +98,14 @@ class Service:
         self._preparing.shutdown()
         self._running.shutdown()
 
+    def _answer(self, request: Generate) -> Answer:
+        spelled = any(text not in self._special for text in request.marks)
+        place = None if request.grammar is None else Place(request.grammar, spelled=spelled)
+        marks, ends = self._named(request.marks), self._named(request.end_marks)
+        return Answer(request.id, marks, ends, self._details(request), place=place, spelled=spelled)
+
     def _named(self, texts: tuple[str, ...]) -> dict[int, str]:
-        return {self._ids[text]: text for text in texts if text in self._ids}
+        return {self._special[text].id: text for text in texts if text in self._special}
 
     def _details(self, message: Generate) -> Details | None:
         if not message.token_ids and message.logprobs is None:
@@ -142,15 +155,27 @@ class Service:
         if not job.cancelled:
             self._server.complete(body, lambda chunk: self._feed(job, chunk))
         if job.pausing and not (job.answer.over or job.cancelled):
-            return self._pause(job)
+            if job.can_resume:
+                return self._pause(job)
+            self._outbox.send(Crowded(request.id))
+            return self._leave(request.id)
         if not (job.answer.over or job.cancelled):
             self._outbox.send(Broke(request.id, "llama.cpp ended the answer without a reason"))
         return self._leave(request.id)
 
     def _server_body(self, job: Job) -> bytes:
         request = job.request
-        shown = [text for text in (*request.marks, *request.end_marks) if text in self._ids]
-        return completion_body(job.prompt, request.sampling, job.budget, shown, self._load.context, request.logprobs)
+        shown = [text for text in (*request.marks, *request.end_marks) if text in self._special]
+        context, logprobs = self._load.context, request.logprobs
+        return completion_body(job.prompt, request.sampling, job.budget, shown, context, logprobs, self._lark(job))
+
+    def _lark(self, job: Job) -> str | None:
+        """The grammar of what is still to come."""
+        grammar, place = job.request.grammar, job.answer.place
+        if grammar is None or place is None or place.rule is None:
+            return None
+        ends = {*self._load.end_ids, *self._named(job.request.end_marks)}
+        return lark(grammar, self._special, tuple(sorted(ends)), place.rule)
 
     def _feed(self, job: Job, chunk: bytes) -> bool:
         """One chunk from llama.cpp, on the slot's thread; True stops the generation."""
@@ -161,11 +186,13 @@ class Service:
         if messages := answer.feed(chunk):
             self._outbox.send(*messages)
         if grown := answer.seen - before:
-            self._grow(job.request.id, grown)
+            self._grow(job, grown)
         return answer.over
 
-    def _grow(self, id: int, tokens: int) -> None:
+    def _grow(self, job: Job, tokens: int) -> None:
+        id = job.request.id
         with self._lock:
+            self._schedule.hold(id, not job.can_resume)
             paused = self._schedule.grow(id, tokens)
             if paused is not None:
                 self._jobs[paused].pausing = True

@@ -11,6 +11,7 @@ from typing import Literal
 
 import msgspec
 
+from moonbase.contract.grammar import Grammar
 from moonbase.contract.logprobs import TokenLogprob
 from moonbase.contract.prompts import Prompt
 from moonbase.contract.request import Sampling
@@ -20,7 +21,10 @@ _LENGTH = struct.Struct("<I")
 
 
 class Load(msgspec.Struct, frozen=True, array_like=True, tag=0):
-    """The first message of all: which model, and how to run it. `limit` is the longest prompt plus answer."""
+    """The first message of all: which model, and how to run it.
+
+    `limit` is the longest prompt plus answer; `end_ids` are the tokens that end a turn.
+    """
 
     model: str
     context: int
@@ -33,6 +37,7 @@ class Load(msgspec.Struct, frozen=True, array_like=True, tag=0):
     bos_id: int | None
     space_prefix: bool
     longest_token_bytes: int
+    end_ids: tuple[int, ...] = ()
 
 
 class Generate(msgspec.Struct, frozen=True, array_like=True, tag=1):
@@ -44,6 +49,7 @@ class Generate(msgspec.Struct, frozen=True, array_like=True, tag=1):
     end_marks: tuple[str, ...]
     token_ids: bool = False
     logprobs: int | None = None
+    grammar: Grammar | None = None
 
 
 class Cancel(msgspec.Struct, frozen=True, array_like=True, tag=2):
@@ -76,10 +82,12 @@ class Read(msgspec.Struct, frozen=True, array_like=True, tag=12):
 
 
 class Delta(msgspec.Struct, frozen=True, array_like=True, tag=13, gc=False):
+    """`mark` as in `TextDelta`."""
+
     id: int
     text: str
     tokens: int
-    mark: bool
+    mark: bool | None
 
 
 class DetailedDelta(msgspec.Struct, frozen=True, array_like=True, tag=19):
@@ -88,7 +96,7 @@ class DetailedDelta(msgspec.Struct, frozen=True, array_like=True, tag=19):
     id: int
     text: str
     tokens: int
-    mark: bool
+    mark: bool | None
     token_ids: tuple[int, ...]
     logprobs: tuple[TokenLogprob, ...]
 
@@ -127,8 +135,14 @@ class Activity(msgspec.Struct, frozen=True, array_like=True, tag=18):
     queued: int
 
 
+class Crowded(msgspec.Struct, frozen=True, array_like=True, tag=21):
+    """`id` had to give up its room in the middle of what its grammar forces, where it cannot be taken up again."""
+
+    id: int
+
+
 ToWorker = Load | Generate | Cancel | Count | Inspect
-FromWorker = Ready | LoadFailed | Read | Delta | DetailedDelta | Done | TooLong | Broke | Counted | Activity
+FromWorker = Ready | LoadFailed | Read | Delta | DetailedDelta | Done | TooLong | Broke | Counted | Activity | Crowded
 
 _encoder = msgspec.msgpack.Encoder()
 

@@ -1,0 +1,203 @@
+"""From a request to the grammar of its answer: what is free text, where a call may open, what its JSON must fit.
+
+contract.md 1.5 (strict tools), 1.6 (tool_choice), 7.2 and 7.3 (response formats).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+
+from moonbase.contract.errors import InvalidRequest
+from moonbase.contract.formats import CallMarks, OutputFormat
+from moonbase.contract.grammar import ANY_OBJECT, INDEXED, Grammar, Schema
+from moonbase.contract.mfjs_report import SchemaProblem
+from moonbase.contract.prompts import Opening
+from moonbase.contract.request import ChatRequest
+from moonbase.contract.schema_normal import normalise, tightened
+from moonbase.contract.tools import NamedChoice, Tool
+
+_Marks = Callable[[str], int]
+"""The number of a mark among those of the grammar."""
+
+_NO_ARGUMENTS: Schema = {"type": "object", "properties": {}, "additionalProperties": False}
+_COMPACT = {"whitespace_flexible": False, "item_separator": ",", "key_separator": ":"}
+_SPACED = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}
+"""As templates write JSON between marks; the parser makes it compact."""
+
+
+def grammar_of(request: ChatRequest, opening: Opening, output: OutputFormat) -> Grammar | None:
+    """The grammar of an answer to `request` that begins at `opening`; None where nothing needs to be enforced.
+
+    Raises `InvalidRequest` for a schema that cannot be enforced, with its path and keyword.
+    """
+    content = content_schema(request)
+    calls = call_schemas(request) if output.calls else {}
+    if content is None and not (output.calls and request.declared):
+        return None
+    return _Writer(request, opening, output, content, calls).grammar()
+
+
+def content_schema(request: ChatRequest) -> Schema | None:
+    """What the content must fit, in normal form; None for free text. Raises `InvalidRequest`."""
+    form = request.response_format
+    if form is None or form.type == "text":
+        return None
+    inner = form.json_schema or {}
+    if form.type == "json_object" or inner.get("strict") is False:
+        return ANY_OBJECT
+    return _normal(inner["schema"], "response_format.json_schema.schema")
+
+
+def call_schemas(request: ChatRequest) -> dict[str, Schema]:
+    """What the arguments of each function that may be called must fit, in normal form. Raises `InvalidRequest`."""
+    if request.tool_choice == "none":
+        return {}
+    only = request.tool_choice.function.name if isinstance(request.tool_choice, NamedChoice) else None
+    return {
+        tool.function.name: _arguments(tool, index)
+        for index, tool in enumerate(request.declared)
+        if tool.function is not None and only in (None, tool.function.name)
+    }
+
+
+def _arguments(tool: Tool, index: int) -> Schema:
+    function = tool.function
+    assert function is not None
+    if function.strict is False or tool.type == "builtin_function":
+        return ANY_OBJECT
+    if function.parameters is None:
+        return _NO_ARGUMENTS
+    if not function.parameters:
+        return ANY_OBJECT
+    normal = _normal(function.parameters, f"tools[{index}].function.parameters")
+    return normal if normal.get("type") == "object" else {**normal, "type": "object"}
+
+
+def _normal(schema: Schema, field: str) -> Schema:
+    try:
+        return normalise(schema)
+    except SchemaProblem as problem:
+        raise InvalidRequest(f"Invalid request: {field} cannot be enforced, details: <{problem}>") from None
+
+
+class _Writer:
+    """Writes the rules. `_marks` grows with each mark that is written about."""
+
+    def __init__(
+        self,
+        request: ChatRequest,
+        opening: Opening,
+        output: OutputFormat,
+        content: Schema | None,
+        calls: Mapping[str, Schema],
+    ) -> None:
+        self._request, self._opening, self._output = request, opening, output
+        self._content, self._calls = content, calls
+        self._forced = request.tool_choice != "auto" and request.tool_choice != "none"
+        self._marks: list[str] = []
+        self._rules: list[str] = []
+        self._free: dict[str, str] = {}
+
+    def grammar(self) -> Grammar:
+        if self._forced and not self._calls:
+            raise InvalidRequest("Invalid request: the model that serves this request cannot call tools")
+        # Named first, so that free text holds none of them whether or not a rule speaks of them.
+        for mark in self._output.marks():
+            self._mark(mark)
+        begin = self._begin()
+        self._rules.append(f"begin: {begin}")
+        return Grammar(
+            rules="\n".join(self._rules),
+            marks=tuple(self._marks),
+            free=self._free,
+            calls_made=self._request.calls_made,
+            content=None if self._forced else self._content,
+            calls=self._calls,
+        )
+
+    def _mark(self, text: str) -> int:
+        if text not in self._marks:
+            self._marks.append(text)
+        return self._marks.index(text)
+
+    def _begin(self) -> str:
+        """The rules of the whole answer; the name of the one that it begins with."""
+        answers = list(self._answers())
+        self._rules.append("answer: " + " | ".join(answers))
+        answer_is_free = "free" in answers
+        think = self._output.think
+        if think is None or self._opening == "answer":
+            if answer_is_free:
+                self._free[""] = "answer"
+            return "answer"
+        closing = self._mark(think.close)
+        self._rules.append(f"thinking: until_{closing} answer")
+        self._free[think.open] = "thinking"
+        if answer_is_free:
+            self._free[think.close] = "answer"
+        if self._opening == "thinking":
+            self._free[""] = "thinking"
+            return "thinking"
+        if answer_is_free:
+            self._free[""] = "answer"
+        if not self._request.thinking.enabled:
+            return "answer"
+        return f"answer | SPACE? mark_{self._mark(think.open)} thinking"
+
+    def _answers(self) -> Iterator[str]:
+        """What may stand after the reasoning."""
+        space = "SPACE? " if self._output.trims else ""
+        self._rules.append("SPACE: /[ \\n]{1,2}/")
+        if self._content is not None and not self._forced:
+            self._rules.append(f"content: {_json(self._content, _COMPACT)}")
+            yield f"{space}content"
+        elif not self._forced:
+            yield "free"
+        if self._calls and self._output.calls:
+            marks = self._output.calls
+            write = _write_kimi if marks.syntax == "kimi" else _write_json
+            opening = self._mark(marks.section or marks.open)
+            self._rules += write(marks, self._mark, self._calls)
+            yield (
+                f"until_{opening} calls"
+                if self._content is None and not self._forced
+                else f"{space}mark_{opening} calls"
+            )
+
+
+def _write_kimi(marks: CallMarks, mark: _Marks, schemas: Mapping[str, Schema]) -> Iterator[str]:
+    """Sections: the number of each call goes on from the conversation's, and its arguments are compact JSON."""
+    opening, arguments, closing = mark(marks.open), mark(marks.arguments), mark(marks.close)
+    for number, (name, schema) in enumerate(schemas.items()):
+        yield f"arguments_{number}: mark_{arguments} {_json(schema, _COMPACT)} mark_{closing}"
+        yield f"name_{number}: {json.dumps(f'functions.{name}:')}"
+    for place in [*range(INDEXED), INDEXED]:
+        index = f"index_{place}" if place < INDEXED else "INDEX"
+        options = (f"name_{number} {index} arguments_{number}" for number in range(len(schemas)))
+        yield f"call_{place}: mark_{opening} ({' | '.join(options)})"
+        yield f"calls_{place}: call_{place} calls_{min(place + 1, INDEXED)}?"
+    yield "INDEX: /[0-9]{1,6}/"
+    yield f"calls: calls_0 mark_{mark(marks.section_end)}"
+
+
+def _write_json(marks: CallMarks, mark: _Marks, schemas: Mapping[str, Schema]) -> Iterator[str]:
+    """Objects between marks, or lists of such objects; without a closing mark they run to the end of the answer."""
+    for number, (name, schema) in enumerate(schemas.items()):
+        yield (
+            f'call_{number}: "{{" "\\"name\\"" COLON {json.dumps(json.dumps(name))} COMMA '
+            f'("\\"arguments\\"" | "\\"parameters\\"") COLON {_json(schema, _SPACED)} "}}"'
+        )
+    yield "COLON: /: ?/"
+    yield "COMMA: /, ?/"
+    yield "call: " + " | ".join(f"call_{number}" for number in range(len(schemas)))
+    yield 'written: SPACE? (call | "[" call (COMMA call)* "]") SPACE?'
+    if marks.close:
+        opening, closing = mark(marks.open), mark(marks.close)
+        yield f"calls: written mark_{closing} (SPACE? mark_{opening} written mark_{closing})*"
+    else:
+        yield "calls: written"
+
+
+def _json(schema: Schema, separators: Mapping[str, object]) -> str:
+    return "%json " + json.dumps({**tightened(schema), "x-guidance": separators}, ensure_ascii=False)
