@@ -109,6 +109,18 @@ async def test_the_text_engine_gets_the_rendered_prompt_and_the_marks() -> None:
     ]
 
 
+async def test_a_call_of_a_model_that_has_no_tools_is_not_heard() -> None:
+    text = Saying(
+        READ,
+        TextDelta("</think>a"),
+        TextDelta("<|tool_calls_section_begin|><|tool_call_begin|>functions.g:0<|tool_call_argument_begin|>{}"),
+        TextDone("stop"),
+    )
+    events = await answer(text, request())
+    assert not [event for event in events if isinstance(event, ToolCallOpened)]
+    assert isinstance(events[-1], Finished) and events[-1].finish_reason == "stop"
+
+
 async def test_ids_count_on_from_the_conversation() -> None:
     """contract.md 2.3."""
     calls = [{"id": "x", "function": {"name": "f", "arguments": "{}"}}]
@@ -119,7 +131,8 @@ async def test_ids_count_on_from_the_conversation() -> None:
     ]
     text = Saying(READ, TextDelta("<|tool_calls_section_begin|><|tool_call_begin|>functions.g:0"), TextDone("stop"))
     text.events = (*text.events[:-1], TextDelta("<|tool_call_argument_begin|>{}<|tool_call_end|>"), text.events[-1])
-    events = await answer(text, request(messages=messages))
+    tools = [{"type": "function", "function": {"name": "g"}}]
+    events = await answer(text, request(messages=messages, tools=tools))
     assert [event.id for event in events if isinstance(event, ToolCallOpened)] == ["g:1"]
 
 

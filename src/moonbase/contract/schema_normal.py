@@ -82,6 +82,21 @@ def _tight_part(key: str, part: Any) -> Any:
     return _tight(part) if key in ("items", "additionalProperties") else part
 
 
+def _used(schema: Schema, defs: Schema) -> Schema:
+    """Those of `defs` that `schema` leads to."""
+    names: dict[str, None] = {}
+    waiting: list[Any] = [schema]
+    while waiting:
+        value = waiting.pop()
+        if is_object(value):
+            name = value["$ref"].rpartition("/")[2] if "$ref" in value else None
+            if name is not None and name not in names:
+                names[name] = None
+                waiting.append(defs[name])
+            waiting += _within(value)
+    return {name: defs[name] for name in names}
+
+
 _MAPS = ("properties", "patternProperties", "$defs")
 
 
@@ -117,7 +132,7 @@ class _Normaliser:
         if not is_object(normal):
             raise SchemaProblem("root", "no value is allowed")
         if normal.keys() == {"$ref"} and is_object(inner := self._defs[normal["$ref"].rpartition("/")[2]]):
-            normal = inner
+            normal, self._defs = inner, _used(inner, self._defs)
         if not is_finite(normal, self._defs):
             raise SchemaProblem("root", "no finite value is allowed: every way through the schema needs itself")
         return {**normal, "$defs": self._defs} if self._defs else normal
@@ -273,7 +288,7 @@ class _Normaliser:
 
     def format(self, normal: Schema, schema: Schema, place: Place, depth: int) -> None:
         # A pattern beside a format says the same more closely; together they are slow to enforce.
-        if schema["format"] in _FORMATS and "pattern" not in normal:
+        if isinstance(schema["format"], str) and schema["format"] in _FORMATS and "pattern" not in normal:
             normal["format"] = schema["format"]
 
     def unique(self, normal: Schema, schema: Schema, place: Place, depth: int) -> None:

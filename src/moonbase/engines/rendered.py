@@ -139,7 +139,8 @@ def new_parser(
         ids=CallIds(card.call_id_form, request.calls_made),
         stop=request.stop,
         choice=choice,
-        calls=request.tool_choice != "none",
+        # A call that nobody offered is not heard either.
+        calls=request.tool_choice != "none" and bool(request.declared),
         logprobs=request.logprobs is not None,
     )
 

@@ -31,6 +31,10 @@ def grammar_of(request: ChatRequest, opening: Opening, output: OutputFormat) -> 
 
     Raises `InvalidRequest` for a schema that cannot be enforced, with its path and keyword.
     """
+    if output.calls is None and request.tool_choice not in ("auto", "none"):
+        raise InvalidRequest(
+            "Invalid request: tool_choice asks for a call, but the model that serves this request cannot call tools"
+        )
     content = content_schema(request)
     calls = call_schemas(request) if output.calls else {}
     if content is None and not (output.calls and request.declared):
@@ -100,8 +104,6 @@ class _Writer:
         self._free: dict[str, str] = {}
 
     def grammar(self) -> Grammar:
-        if self._forced and not self._calls:
-            raise InvalidRequest("Invalid request: the model that serves this request cannot call tools")
         # Named first, so that free text holds none of them whether or not a rule speaks of them.
         for mark in self._output.marks():
             self._mark(mark)

@@ -94,7 +94,8 @@ class LlamaEngine:
         self._model = await asyncio.to_thread(read_model, self._settings.model)
         self._load = load_order(self._settings, self._model)
         self._supervisor = Supervisor(self._load, wait=self._settings.restart_wait)
-        await asyncio.gather(self._supervisor.start(), self._trial.start())
+        await self._supervisor.start()
+        await self._trial.start()
 
     async def close(self) -> None:
         await self._trial.close()

@@ -29,9 +29,8 @@ def skeleton(grammar: Grammar) -> str:
 def _own(grammar: Grammar, tokens: Mapping[str, SpecialToken], ends: tuple[int, ...]) -> Iterator[str]:
     # A CONTROL token is never part of text; any other mark is text to the decoder unless it is kept out.
     spelled = [mark for mark in grammar.marks if mark not in tokens or tokens[mark].kind != "control"]
-    without = "|".join(map(_escaped, spelled))
     yield "free: TEXT"
-    yield rf"TEXT: /(?s:.*)/ & ~/(?s:.*)({without})(?s:.*)/" if spelled else "TEXT: /(?s:.*)/"
+    yield f"TEXT: /(?s:.*)/{_without(spelled)}"
     for number, mark in enumerate(grammar.marks):
         if mark in tokens:
             yield f"mark_{number}: <[{tokens[mark].id}]>"
@@ -39,11 +38,17 @@ def _own(grammar: Grammar, tokens: Mapping[str, SpecialToken], ends: tuple[int, 
         else:
             yield f"mark_{number}: {json.dumps(mark)}"
             yield f"until_{number}[lazy]: UNTIL_{number}"
-            yield rf"UNTIL_{number}: /(?s:.*?){_escaped(mark)}/"
+            others = _without([other for other in spelled if other != mark])
+            yield rf"UNTIL_{number}: /(?s:.*?){_escaped(mark)}/{others}"
     for number in range(INDEXED):
         yield f'index_{number}: "{grammar.calls_made + number}"'
     if ends:
         yield "end: " + " | ".join(f"<[{end}]>" for end in ends)
+
+
+def _without(marks: list[str]) -> str:
+    """What keeps `marks` out of the regular expression that stands before it."""
+    return rf" & ~/(?s:.*)({'|'.join(map(_escaped, marks))})(?s:.*)/" if marks else ""
 
 
 def _escaped(text: str) -> str:

@@ -12,6 +12,7 @@ from collections import OrderedDict
 from pathlib import Path
 
 import moonbase
+from moonbase.contract.errors import ServerError
 
 _COMMAND = (sys.executable, "-m", "moonbase.engines.llama.compiler")
 _WAIT = 3.0
@@ -84,7 +85,8 @@ class Trial:
             limit=_LONGEST_LINE,
         )
         assert self._process.stdout
-        await asyncio.wait_for(self._process.stdout.readline(), _START)
+        if not await asyncio.wait_for(self._process.stdout.readline(), _START):
+            raise ServerError("The process that tries grammars does not start")
         return self._process
 
     async def _end(self) -> None:

@@ -135,7 +135,7 @@ class Activity(msgspec.Struct, frozen=True, array_like=True, tag=18):
     queued: int
 
 
-class Crowded(msgspec.Struct, frozen=True, array_like=True, tag=21):
+class Crowded(msgspec.Struct, frozen=True, array_like=True, tag=20):
     """`id` had to give up its room in the middle of what its grammar forces, where it cannot be taken up again."""
 
     id: int
