@@ -6,9 +6,14 @@ import os
 import platform
 import sys
 
-from bench import prefix_reuse, server_overhead, startup
+from bench import constrained, prefix_reuse, server_overhead, startup
 
-BENCHMARKS = {"startup": startup.main, "server_overhead": server_overhead.main, "prefix_reuse": prefix_reuse.main}
+BENCHMARKS = {
+    "startup": startup.main,
+    "server_overhead": server_overhead.main,
+    "prefix_reuse": prefix_reuse.main,
+    "constrained": constrained.main,
+}
 
 
 def main() -> int:

@@ -121,7 +121,7 @@ async def test_an_engine_that_does_not_constrain_gets_no_grammar() -> None:
 
 
 def test_the_last_look_leaves_patterns_to_the_grammar() -> None:
-    schema = {
+    schema: dict[str, Any] = {
         "properties": {"pattern": {"pattern": "x"}},
         "patternProperties": {"y": {}},
         "additionalProperties": False,

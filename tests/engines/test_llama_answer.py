@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from moonbase.contract.grammar import Grammar
 from moonbase.engines.llama.answer import Answer
+from moonbase.engines.llama.place import Place
 from moonbase.engines.llama.wire import Broke, Delta, Done, Read
 
 THINK, END = 7, 8
@@ -33,6 +35,22 @@ def progress(total: int, cache: int, processed: int) -> bytes:
 
 def _json(**members: Any) -> bytes:
     return json.dumps(members).encode()
+
+
+def test_a_mark_in_a_string_is_text() -> None:
+    """Where marks are text to the decoder too (Kimi's vocabulary), one may be generated inside a JSON string."""
+    place = Place(Grammar("", ("<think>",)))
+    subject = Answer(1, marks={THINK: "<think>"}, ends={}, place=place)
+    assert subject.feed(chunk('{"', 1, 1)) == [Delta(1, '{"', 1, False)]
+    assert subject.feed(chunk("<think>", THINK, 2)) == [Delta(1, "<think>", 1, False)]
+    assert subject.feed(chunk('"}', 2, 3)) == [Delta(1, '"}', 1, False)]
+    assert subject.feed(chunk("<think>", THINK, 4)) == [Delta(1, "<think>", 1, True)]
+
+
+def test_text_may_hold_marks_that_are_no_tokens() -> None:
+    subject = Answer(1, marks={THINK: "<think>"}, ends={}, spelled=True)
+    assert subject.feed(chunk("a", 1, 1)) == [Delta(1, "a", 1, None)]
+    assert subject.feed(chunk("<think>", THINK, 2)) == [Delta(1, "<think>", 1, True)]
 
 
 def test_the_prompt_is_reported_once() -> None:

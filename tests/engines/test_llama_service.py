@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from moonbase.contract.grammar import Grammar
 from moonbase.contract.prompts import Piece
 from moonbase.contract.request import Sampling
 from moonbase.engines.llama.model import SpecialToken
@@ -22,6 +23,7 @@ from moonbase.engines.llama.wire import (
     Cancel,
     Count,
     Counted,
+    Crowded,
     Delta,
     DetailedDelta,
     Done,
@@ -125,6 +127,7 @@ class Stage:
             ends,
             token_ids=more.get("token_ids", False),
             logprobs=more.get("logprobs"),
+            grammar=more.get("grammar"),
         )
         self.service.take(request)
 
@@ -255,6 +258,64 @@ def test_a_paused_request_comes_back_with_what_it_had_said(stage: Stage) -> None
     again.say("d")
     again.finish("stop")
     assert stage.hear(2) == [Delta(2, "d", 1, False), Done(2, "stop", 0)]
+
+
+GRAMMAR = Grammar("begin: thinking\nthinking: until_0 answer\nanswer: free", ("<think>",), {"": "thinking"})
+
+
+def test_a_grammar_goes_along_with_the_ids_of_its_marks(stage: Stage) -> None:
+    stage.ask(1, grammar=GRAMMAR)
+    run = stage.run()
+    assert run.body["grammar"].startswith("%llguidance {}\nstart: begin\nbegin: thinking\n")
+    assert "mark_0: <[900]>" in run.body["grammar"]
+    run.finish("stop")
+    stage.ask(2)
+    run = stage.run()
+    assert run.body["grammar"] == ""
+    run.finish("stop")
+
+
+def crowd(stage: Stage, grammar: Grammar) -> Run:
+    """Two requests in one grammar; the first grows until the second, which has said "abc", must make room."""
+    stage.ask(1, "x" * 40, tokens=60, grammar=grammar)
+    first = stage.run()
+    stage.ask(2, "y" * 20, tokens=60, grammar=grammar)
+    second = stage.run()
+    second.say("abc")
+    stage.hear(3)
+    first.say("m" * 30)
+    stage.hear(30)
+    second.say("d")
+    assert second.stopped.wait(WAIT)
+    return first
+
+
+def test_a_paused_request_goes_on_in_its_grammar(stage: Stage) -> None:
+    crowd(stage, GRAMMAR).finish("length")
+    assert stage.hear(1) == [Done(1, "length", 0)]
+    again = stage.run()
+    assert again.body["grammar"].startswith("%llguidance {}\nstart: thinking\n")
+    again.finish("stop")
+
+
+def test_what_is_forced_cannot_be_taken_up_again(stage: Stage) -> None:
+    first = crowd(stage, Grammar("begin: %json {}"))
+    assert stage.hear(1) == [Crowded(2)]
+    first.finish("stop")
+
+
+def test_another_makes_room_for_what_is_forced(stage: Stage) -> None:
+    """Not the newest, if that is in the middle of JSON."""
+    stage.ask(1, "x" * 40, tokens=60)
+    first = stage.run()
+    stage.ask(2, "y" * 20, tokens=60, grammar=Grammar("begin: %json {}"))
+    second = stage.run()
+    second.say("[" * 25)
+    stage.hear(25)
+    first.say("m" * 10)
+    assert first.stopped.wait(WAIT)
+    second.finish("stop")
+    stage.run().finish("stop")
 
 
 def test_a_failure_inside_fails_one_request_and_frees_its_slot(stage: Stage) -> None:

@@ -108,7 +108,7 @@ def test_ids_and_arguments_of_a_call() -> None:
 
 
 def test_tools_that_are_not_strict_and_those_of_the_server_take_any_object() -> None:
-    tools = [
+    tools: list[dict[str, Any]] = [
         {"type": "function", "function": {"name": "loose", "strict": False, "parameters": SEARCH}},
         {"type": "function", "function": {"name": "empty", "parameters": {}}},
         {"type": "builtin_function", "function": {"name": "$web_search"}},
@@ -160,7 +160,7 @@ def test_a_model_without_calls_cannot_be_made_to_call() -> None:
 
 def test_what_cannot_be_enforced_is_named() -> None:
     bad = {"type": "object", "properties": {"a": {"type": "array", "items": {"type": "string"}, "uniqueItems": True}}}
-    tools = [*TOOLS, {"type": "function", "function": {"name": "bad", "parameters": bad}}]
+    tools: list[dict[str, Any]] = [*TOOLS, {"type": "function", "function": {"name": "bad", "parameters": bad}}]
     with pytest.raises(InvalidRequest, match=r"tools\[2\]\.function\.parameters.*properties\.a\.uniqueItems"):
         made(tools=tools)
     with pytest.raises(InvalidRequest, match=r"response_format\.json_schema\.schema.*keyword uniqueItems"):
