@@ -13,7 +13,8 @@ from jsonschema import Draft202012Validator
 
 from moonbase.contract.mfjs_report import SchemaProblem
 from moonbase.contract.schema import minimal_value
-from moonbase.contract.schema_normal import MAX_ITEMS, normalise, tightened
+from moonbase.contract.schema_normal import MAX_ITEMS, normalise
+from moonbase.contract.schema_tight import tightened
 from tests.schemas import collected
 
 REFUSED = {

@@ -14,7 +14,8 @@ from moonbase.contract.grammar import ANY_OBJECT, INDEXED, Grammar, Schema
 from moonbase.contract.mfjs_report import SchemaProblem
 from moonbase.contract.prompts import Opening
 from moonbase.contract.request import ChatRequest
-from moonbase.contract.schema_normal import normalise, tightened
+from moonbase.contract.schema_normal import normalise
+from moonbase.contract.schema_tight import tightened
 from moonbase.contract.tools import NamedChoice, Tool
 
 _Marks = Callable[[str], int]
