@@ -44,7 +44,10 @@ Array = np.ndarray[Any, np.dtype[np.float32]]
 
 
 class Shape(msgspec.Struct, frozen=True):
-    """Sizes of a model; the default is the smallest that loads everywhere."""
+    """Sizes of a model; the default is the smallest that loads everywhere.
+
+    `texts`: marks that are USER_DEFINED, tokens with text, as those of thinking and calls are in Kimi's vocabulary.
+    """
 
     layers: int = 2
     width: int = 64
@@ -52,6 +55,7 @@ class Shape(msgspec.Struct, frozen=True):
     inner: int = 128
     vocabulary: int = 400
     context: int = 4096
+    texts: tuple[str, ...] = ()
 
 
 SMALLEST = Shape()
@@ -93,8 +97,11 @@ def _merge(word: list[str], pair: tuple[str, str]) -> list[str]:
     return merged
 
 
-def vocabulary(size: int) -> tuple[list[str], list[int], list[tuple[str, str]]]:
-    """Token texts (marks last), their GGUF types, and the merges. Unused tokens fill up to `size`."""
+def vocabulary(size: int, marks: Sequence[str] = ()) -> tuple[list[str], list[int], list[tuple[str, str]]]:
+    """Token texts (marks last), their GGUF types, and the merges. Unused tokens fill up to `size`.
+
+    `marks` are USER_DEFINED.
+    """
     merges = bpe_merges(_SAMPLE, 100)
     texts = byte_alphabet() + ["".join(pair) for pair in merges]
     kinds = [int(gguf.TokenType.NORMAL)] * len(texts)
@@ -102,8 +109,13 @@ def vocabulary(size: int) -> tuple[list[str], list[int], list[tuple[str, str]]]:
     texts += [f"[unused{index}]" for index in range(filler)]
     kinds += [int(gguf.TokenType.UNUSED)] * filler
     texts += [*CONTROL, *USER_DEFINED]
-    kinds += [int(gguf.TokenType.CONTROL)] * len(CONTROL) + [int(gguf.TokenType.USER_DEFINED)] * len(USER_DEFINED)
+    plain = {*USER_DEFINED, *marks}
+    kinds += [int(kind_of(text, plain)) for text in (*CONTROL, *USER_DEFINED)]
     return texts, kinds, merges
+
+
+def kind_of(mark: str, plain: set[str]) -> gguf.TokenType:
+    return gguf.TokenType.USER_DEFINED if mark in plain else gguf.TokenType.CONTROL
 
 
 def write_random(path: Path, shape: Shape = SMALLEST, *, seed: int = 7, ends: bool = True) -> Path:
@@ -173,7 +185,7 @@ def _write(path: Path, shape: Shape, embedding: Array, output: Array, matrix: Ca
 
 
 def _describe(writer: gguf.GGUFWriter, shape: Shape) -> None:
-    texts, kinds, merges = vocabulary(shape.vocabulary)
+    texts, kinds, merges = vocabulary(shape.vocabulary, shape.texts)
     writer.add_name("tiny")
     writer.add_context_length(shape.context)
     writer.add_embedding_length(shape.width)

@@ -130,9 +130,11 @@ def test_the_last_look_leaves_patterns_to_the_grammar() -> None:
     assert checkable({"enum": [{"pattern": 1}]}) == {"enum": [{"pattern": 1}]}
 
 
-@pytest.fixture(scope="module")
-def random_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    shape = msgspec.structs.replace(gguf_fixture.SMALLEST, context=8192)
+@pytest.fixture(scope="module", params=["control", "user_defined"])
+def random_weights(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its marks are hidden tokens, or tokens with text as in Kimi's vocabulary."""
+    texts = KIMI.marks() if request.param == "user_defined" else ()
+    shape = msgspec.structs.replace(gguf_fixture.SMALLEST, context=8192, texts=texts)
     return gguf_fixture.write_random(tmp_path_factory.mktemp("model") / "random.gguf", shape)
 
 
