@@ -45,6 +45,10 @@ class Blind:
     def gives_logprobs(self) -> bool:
         return False
 
+    @property
+    def constrains(self) -> bool:
+        return False
+
     async def start(self) -> None: ...
 
     async def close(self) -> None: ...
