@@ -21,10 +21,6 @@ ANY = "any"
 PENDING: Mapping[str, str] = MappingProxyType({})
 """Checks that our server does not pass yet, and for which models (a capability). This list only shrinks."""
 
-PENDING_ENGINE = frozenset({"stream-utf8"})
-"""Checks that a real engine may fail besides: where nothing is enforced, a small model may write bytes that are no
-character. This list only shrinks."""
-
 
 def shown(results: list[Result]) -> list[str]:
     return [f"{result.outcome} {result.check.name}: {result.detail}" for result in results]
@@ -59,7 +55,6 @@ async def test_the_bundled_model_conforms(tmp_path: Path, model: str) -> None:
         results = await judge(app, model=model, timeout=300, budget=256)
     finally:
         await app.close()
-    excused = PENDING.keys() | PENDING_ENGINE
-    failed = [result for result in results if result.outcome == "fail" and result.check.name not in excused]
+    failed = [result for result in results if result.outcome == "fail" and result.check.name not in PENDING]
     assert shown(failed) == []
     assert sum(result.outcome == "pass" for result in results) > 100

@@ -84,12 +84,12 @@ def test_a_mark_is_told_by_its_id_not_its_text() -> None:
     assert subject.feed(chunk("<think>", 5, 2)) == [Delta(1, "<think>", 1, False)]
 
 
-def test_a_mark_behind_a_broken_character_is_a_delta_of_its_own() -> None:
+def test_bytes_that_are_no_character_are_counted_but_not_shown() -> None:
+    """contract.md 2.5: no U+FFFD on the wire."""
     subject = answer()
-    assert subject.feed(chunk("\ufffd<think>", THINK, 3)) == [
-        Delta(1, "\ufffd", 2, False),
-        Delta(1, "<think>", 1, True),
-    ]
+    assert subject.feed(chunk("\ufffd<think>", THINK, 3)) == [Delta(1, "<think>", 3, True)]
+    assert subject.feed(chunk("\ufffd", 5, 5)) == []
+    assert subject.feed(chunk("\ufffda", 6, 7)) == [Delta(1, "a", 4, False)]
 
 
 def test_a_hidden_token_is_counted_with_what_follows() -> None:
@@ -110,7 +110,7 @@ def test_an_end_mark_ends_the_answer_and_is_counted_but_not_shown() -> None:
 
 def test_an_end_mark_behind_a_broken_character() -> None:
     subject = answer()
-    assert subject.feed(chunk("\ufffd<|im_end|>", END, 2)) == [Delta(1, "\ufffd", 1, False), Done(1, "stop", 1)]
+    assert subject.feed(chunk("\ufffd<|im_end|>", END, 2)) == [Done(1, "stop", 2)]
 
 
 def test_an_error_of_llama_cpp_ends_the_answer() -> None:

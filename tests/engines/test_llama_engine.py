@@ -71,11 +71,7 @@ async def test_marks_not_asked_for_stay_hidden_and_are_counted(models: Path) -> 
 async def test_a_mark_behind_a_broken_character_is_still_a_mark(models: Path) -> None:
     async with running(models / "chain.gguf") as engine:
         heard = await hear(engine, asking("0", tokens=20, marks=("<|im_user|>",), end_marks=("<|im_system|>",)))
-    assert [(delta.text, delta.mark) for delta in heard.deltas][:3] == [
-        ("\ufffd", False),
-        ("<|im_user|>", True),
-        ("1", False),
-    ]
+    assert [(delta.text, delta.mark) for delta in heard.deltas][:2] == [("<|im_user|>", True), ("1", False)]
     assert (heard.done.reason, heard.tokens) == ("stop", 5)
 
 

@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from moonbase.engines.llama.details import Chance, Details
+from moonbase.engines.llama.details import BROKEN, Chance, Details
 from moonbase.engines.llama.place import Place
 from moonbase.engines.llama.wire import Broke, Delta, DetailedDelta, Done, FromWorker, Read
 
@@ -134,7 +134,9 @@ class Answer:
         return [*before, *self._delta(mark, self.seen, mark=True)]
 
     def _delta(self, text: str, upto: int, *, mark: bool = False) -> list[FromWorker]:
-        """Nothing for a hidden token: it is counted with the next text, or at the end."""
+        """Nothing for a hidden token, nor for bytes that are no character: they are counted with the next text, or at
+        the end."""
+        text = text.replace(BROKEN, "")
         if not text:
             return []
         if self.place is not None:

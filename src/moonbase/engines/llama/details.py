@@ -12,7 +12,8 @@ import msgspec
 
 from moonbase.contract.logprobs import LOWEST, Alternative, TokenLogprob
 
-_BROKEN = "\ufffd"
+BROKEN = "\ufffd"
+"""What llama.cpp writes for bytes that are no character; the wire never carries it (contract.md 2.5)."""
 
 
 class Chance(msgspec.Struct, frozen=True):
@@ -41,8 +42,9 @@ class Details:
         """`count` tokens, the last of them `id`, came to `text`."""
         if self._encode is not None:
             self._ids += [id] if count == 1 else self._found(text, last=id)
-        if self._top is not None and text and chances:
-            self._logprobs.append(self._logprob(text, chances[0], self._top))
+        said = text.replace(BROKEN, "")
+        if self._top is not None and said and chances:
+            self._logprobs.append(self._logprob(said, chances[0], self._top))
 
     def broken(self, text: str) -> None:
         """`text` of tokens that are not known at all."""
@@ -60,7 +62,7 @@ class Details:
 
     def _found(self, text: str, last: int | None = None) -> list[int]:
         """Ids that decode to `text`. Bytes that are no character cannot be found; an id that is known stays."""
-        if self._encode is not None and _BROKEN not in text:
+        if self._encode is not None and BROKEN not in text:
             return self._encode(text)
         return [] if last is None else [last]
 
