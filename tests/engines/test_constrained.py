@@ -22,10 +22,10 @@ from moonbase.contract.formats import KIMI
 from moonbase.contract.request import ChatRequest, decode_chat_body, resolve
 from moonbase.contract.response import Choice
 from moonbase.contract.schema import minimal_value
-from moonbase.engines.constrained import checkable
 from moonbase.engines.llama.engine import LlamaEngine
 from moonbase.engines.llama.settings import LlamaSettings
 from moonbase.engines.opening import bundled_model, open_gguf
+from moonbase.engines.promises import checkable
 from moonbase.engines.rendered import RenderedEngine
 from moonbase.prompt import kimi_k2
 from tests.contract.test_schema_normal import REFUSED

@@ -23,6 +23,7 @@ class Playing:
     """A chat engine that plays `events`; None among them waits until `go` is set."""
 
     gives_logprobs = False
+    enforces = True
     context_length = None
     sees: frozenset[MediaKind] = frozenset()
 

@@ -16,6 +16,7 @@ from moonbase.contract.cards import CARDS, ModelCard
 from moonbase.contract.engine import Engine
 from moonbase.contract.errors import SettingsError
 from moonbase.engines.opening import bundled_model, open_gguf
+from moonbase.engines.reasking import ReaskingEngine
 from moonbase.engines.scripted import ScriptedEngine
 from moonbase.server.drain import Drain
 from moonbase.server.platform import Platform, Served, Step
@@ -92,7 +93,7 @@ def _key_ring(settings: Settings) -> KeyRing:
 
 def _served(settings: Settings) -> dict[str, Served]:
     """Each model that some engine is named for, in the order of the cards; "*" names one for all the rest."""
-    engines = {name: open_engine(name, spec) for name, spec in settings.engines.items()}
+    engines = {name: promising(open_engine(name, spec), settings) for name, spec in settings.engines.items()}
     rest = settings.models.get("*")
     cards: dict[str, ModelCard] = {card.id: card for card in CARDS}
     if settings.server.k3_logprobs:
@@ -113,6 +114,12 @@ def open_engine(name: str, spec: EngineSettings) -> Engine:
     if spec.kind == "gguf" and not spec.path:
         raise SettingsError(f"engines.{name}.path is missing; an engine of kind gguf needs the path of a GGUF file")
     return open_gguf(path.expanduser(), context=spec.context, threads=spec.threads, slots=spec.slots)
+
+
+def promising(engine: Engine, settings: Settings) -> Engine:
+    """An engine whose answers fit their schemas: by itself, or because they are checked and asked for again."""
+    tries = settings.server.reask
+    return engine if engine.enforces or not tries else ReaskingEngine(engine, tries=tries)
 
 
 class Search(NamedTuple):

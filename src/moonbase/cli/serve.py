@@ -54,6 +54,11 @@ Examples:
 @click.option(
     "--credit-usd", type=click.FLOAT, help="Dollars that each key may use, at the list prices.  [default: 1000000]"
 )
+@click.option(
+    "--reask",
+    type=click.IntRange(0, 10),
+    help="How often to ask an engine again whose answer breaks its schema; 0 never.  [default: 2]",
+)
 @click.option("--quiet", is_flag=True, help="No line for each request.")
 def command(config: Path | None, quiet: bool, **flags: Any) -> None:
     """Serve the platform's HTTP API on this machine."""
@@ -71,7 +76,7 @@ def command(config: Path | None, quiet: bool, **flags: Any) -> None:
 
 def apply_flags(settings: Settings, flags: dict[str, Any]) -> Settings:
     """`settings` with what the command line says; raises `SettingsError` for flags that contradict each other."""
-    names = ("host", "port", "key_file", "data_dir", "missing_reasoning", "schema_level", "credit_usd")
+    names = ("host", "port", "key_file", "data_dir", "missing_reasoning", "schema_level", "credit_usd", "reask")
     server = {name: flags[name] for name in names if flags[name] is not None}
     if flags["k3_logprobs"]:
         server["k3_logprobs"] = True

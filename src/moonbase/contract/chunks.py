@@ -11,6 +11,7 @@ from moonbase.contract.events import (
     Failed,
     Finished,
     PromptRead,
+    Reasked,
     ReasoningDelta,
     ReasoningEnded,
     ToolCallOpened,
@@ -82,7 +83,7 @@ class ChunkWriter:
                 return self._end(event)
             case Failed():
                 return self._fail(event)
-            case PromptRead():
+            case PromptRead() | Reasked():
                 return []
 
     def open(self, choice: int) -> bytes | None:

@@ -53,6 +53,11 @@ class Engine(Protocol):
         """Whether the engine honours `ChatRequest.logprobs`."""
         ...
 
+    @property
+    def enforces(self) -> bool:
+        """Whether the engine itself holds tool arguments and response formats to their schemas."""
+        ...
+
 
 class TextRequest(msgspec.Struct, frozen=True):
     """A prompt to continue.

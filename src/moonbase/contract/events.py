@@ -94,6 +94,15 @@ class ArgumentsDelta(msgspec.Struct, frozen=True, tag=True, gc=False):
     token_ids: tuple[int, ...] = ()
 
 
+class Reasked(msgspec.Struct, frozen=True, tag=True, gc=False):
+    """What the model wrote broke what was asked for, and it is asked again; `tokens` of that, `reasoning` of them
+    reasoning, stood in no event."""
+
+    tokens: int = 0
+    choice: int = 0
+    reasoning: int = 0
+
+
 class Finished(msgspec.Struct, frozen=True, tag=True, gc=False):
     """The end of a choice, with the counts of that choice and the ids that no increment has carried."""
 
@@ -111,5 +120,13 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
 
 
 Event = (
-    PromptRead | ReasoningDelta | ReasoningEnded | ContentDelta | ToolCallOpened | ArgumentsDelta | Finished | Failed
+    PromptRead
+    | ReasoningDelta
+    | ReasoningEnded
+    | ContentDelta
+    | ToolCallOpened
+    | ArgumentsDelta
+    | Reasked
+    | Finished
+    | Failed
 )

@@ -12,6 +12,7 @@ from moonbase.contract.events import (
     Failed,
     Finished,
     PromptRead,
+    Reasked,
     ReasoningDelta,
     ReasoningEnded,
     ToolCallOpened,
@@ -53,6 +54,8 @@ class Fold:
     def __init__(self) -> None:
         self._choices: dict[int, _ChoiceFold] = {}
         self.prompt: PromptRead | None = None
+        self.reasked = 0
+        """How often the model was asked again."""
 
     def add(self, event: Event) -> None:
         if isinstance(event, PromptRead):
@@ -74,6 +77,9 @@ class Fold:
                 choice.reasoning_tokens += event.tokens
             case ReasoningEnded():
                 choice.reasoned = True
+                choice.reasoning_tokens += event.reasoning
+            case Reasked():
+                self.reasked += 1
                 choice.reasoning_tokens += event.reasoning
             case ContentDelta():
                 choice.content.append(event.text)

@@ -51,6 +51,10 @@ class RenderedEngine:
     def gives_logprobs(self) -> bool:
         return self._text.gives_logprobs
 
+    @property
+    def enforces(self) -> bool:
+        return self._text.constrains
+
     async def count(self, request: ChatRequest) -> int:
         return await self._text.count(self._render(request).prompt)
 

@@ -92,6 +92,10 @@ class ScriptedEngine:
     def gives_logprobs(self) -> bool:
         return True
 
+    @property
+    def enforces(self) -> bool:
+        return True  # It writes what it is told to write, and who directs it may want what does not fit.
+
     async def count(self, request: ChatRequest) -> int:
         return len(_tokens(prompt_text(render(request).prompt)))
 

@@ -12,7 +12,7 @@ import msgspec
 
 from moonbase.contract.chunks import ChunkWriter
 from moonbase.contract.errors import ClientClosed, InvalidRequest, UnexpectedOutput
-from moonbase.contract.events import Event, Failed, Finished, PromptRead, Usage
+from moonbase.contract.events import Event, Failed, Finished, PromptRead, Reasked, Usage
 from moonbase.contract.fold import Fold
 from moonbase.contract.request import ChatRequest, StreamOptions
 from moonbase.contract.sse import DONE, frame
@@ -118,6 +118,7 @@ class _Answer:
                 yield events
         finally:
             self._entry.usage = self._fold.usage() if self._fold.began else None
+            self._entry.reasked = self._fold.reasked
 
     async def _remember(self, fold: Fold) -> None:
         """Once every choice is whole: keep what the next turn may ask for."""
@@ -141,10 +142,12 @@ class _Answer:
         for event in batch:
             if isinstance(event, PromptRead):
                 fold.add(event)
+            if isinstance(event, PromptRead | Reasked):
                 continue
             if isinstance(event, Failed):
                 raise event.error
             self._entry.status = 200
+            self._entry.reasked = fold.reasked + sum(isinstance(event, Reasked) for event in batch)
             await start_response(self._send, 200, [EVENT_STREAM, NO_CACHE, *self._headers(fold.prompt)])
             return True
         return False

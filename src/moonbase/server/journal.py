@@ -26,13 +26,18 @@ class Entry:
     error: str | None = None
     restored: int = 0
     """Messages that got back the reasoning which their client had dropped."""
+    reasked: int = 0
+    """How often the model was asked again, because its answer broke its schema."""
 
     def headers(self) -> list[tuple[bytes, bytes]]:
-        """Response headers: the request's name (contract.md 4.4), and whether reasoning was restored."""
+        """Response headers: the request's name (contract.md 4.4), whether reasoning was restored, and whether the model
+        was asked again."""
         trace = self.trace_id.encode()
         named = [(b"x-trace-id", trace), (b"msh-request-id", trace)]
         if self.restored:
             named.append((b"x-moonbase-reasoning-restored", b"%d" % self.restored))
+        if self.reasked:
+            named.append((b"x-moonbase-reasked", b"%d" % self.reasked))
         return named
 
     def write(self) -> None:
@@ -50,6 +55,8 @@ class Entry:
             )
         if self.restored:
             parts.append(f"restored={self.restored}")
+        if self.reasked:
+            parts.append(f"reasked={self.reasked}")
         if self.error is not None:
             parts.append(f"error={self.error}")
         logger.info("%s trace=%s", " ".join(parts), self.trace_id)

@@ -6,7 +6,7 @@ import ipaddress
 import os
 import tempfile
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -23,7 +23,8 @@ hosted API's 400), always the 400, or take it as empty."""
 class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[server]`. `max_body_mb` bounds a request's body; `drain_s` is how long Ctrl-C waits for streams;
     `k3_logprobs` serves `logprobs` also for the cards whose hosted model refuses them; `credit_usd` is the voucher that
-    each key begins with, in US dollars."""
+    each key begins with, in US dollars; `reask` is how often an answer that breaks its schema is asked for again, from
+    engines that do not hold it to the schema themselves."""
 
     host: str = "127.0.0.1"
     port: int = 8000
@@ -36,6 +37,7 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     schema_level: Level = "strict"
     k3_logprobs: bool = False
     credit_usd: float = 1_000_000.0
+    reask: Annotated[int, msgspec.Meta(ge=0, le=10)] = 2
 
 
 class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
