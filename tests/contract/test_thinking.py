@@ -5,8 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from moonbase.contract.cards import CARDS
+from moonbase.contract.cards import CARDS, ModelCard
 from moonbase.contract.errors import InvalidRequest
+from moonbase.contract.request import decode_chat_body
 from moonbase.contract.thinking import Thinking, ThinkingControl, resolve_thinking
 
 MODELS = {card.id: card for card in CARDS}
@@ -72,3 +73,30 @@ def test_the_recorded_texts_are_whole_messages() -> None:
         with pytest.raises(InvalidRequest) as caught:
             resolve_thinking(MODELS[model], control)
         assert caught.value.message == text
+
+
+@pytest.mark.parametrize("card", CARDS, ids=lambda card: card.id)
+def test_a_budget_of_tokens_is_taken_by_every_card(card: ModelCard) -> None:
+    """An extension: the hosted API has no such member."""
+    for budget in (0, 1, 10**12, None):
+        control = ThinkingControl(type="enabled", budget_tokens=budget)
+        assert resolve_thinking(card, control).budget == budget
+    assert resolve_thinking(card, None).budget is None
+
+
+@pytest.mark.parametrize("card", CARDS, ids=lambda card: card.id)
+def test_a_budget_below_nothing_is_refused_by_name(card: ModelCard) -> None:
+    with pytest.raises(InvalidRequest, match="budget_tokens must be at least 0, got -1"):
+        resolve_thinking(card, ThinkingControl(type="enabled", budget_tokens=-1))
+
+
+def test_a_budget_of_no_thinking_is_refused_by_name() -> None:
+    with pytest.raises(InvalidRequest, match="budget_tokens needs type=enabled"):
+        resolve_thinking(MODELS["kimi-k2.6"], ThinkingControl(type="disabled", budget_tokens=5))
+
+
+@pytest.mark.parametrize("budget", ['"5"', "1.5", "true", "[]"])
+def test_a_budget_that_is_no_number_is_refused_by_name(budget: str) -> None:
+    body = f'{{"model":"kimi-k2.6","messages":[],"thinking":{{"type":"enabled","budget_tokens":{budget}}}}}'
+    with pytest.raises(InvalidRequest, match=r"thinking\.budget_tokens"):
+        decode_chat_body(body.encode())

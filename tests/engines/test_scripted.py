@@ -396,3 +396,12 @@ async def test_it_is_certain_of_every_token() -> None:
     assert isinstance(choice.logprobs, Logprobs)
     assert not any(token.top_logprobs for token in choice.logprobs.content)
     assert (await whole(request(user("moon")))).choices[0].logprobs is UNSET
+
+
+@pytest.mark.parametrize(
+    ("budget", "reasoning"), [(0, ""), (3, "I am the"), (1000, "I am the scripted engine. I read this and answer.")]
+)
+async def test_a_thinking_budget_shortens_the_reasoning(budget: int, reasoning: str) -> None:
+    completion = await whole(request(user("hi"), thinking={"type": "enabled", "budget_tokens": budget}))
+    message = completion.choices[0].message
+    assert (message.reasoning_content, message.content) == (reasoning, "You said: hi")

@@ -10,6 +10,7 @@ from pathlib import Path
 from moonbase.contract.engine import Engine
 from moonbase.contract.errors import SettingsError
 from moonbase.contract.formats import KIMI, OutputFormat, detect_format
+from moonbase.engines.grammar_walk import open_walk
 from moonbase.engines.llama.engine import LlamaEngine
 from moonbase.engines.llama.model import GgufModel, read_model
 from moonbase.engines.llama.settings import LlamaSettings
@@ -28,7 +29,7 @@ def open_gguf(path: Path, *, context: int = 0, threads: int = 0, slots: int = 0)
     settings = LlamaSettings(model=str(path), context=context or None, threads=threads or None, slots=slots or 8)
     settings.check()
     render, output = chat_format(read_model(str(path)), datetime.now)
-    return RenderedEngine(LlamaEngine(settings), render, output)
+    return RenderedEngine(LlamaEngine(settings), render, output, open_walk=open_walk)
 
 
 def chat_format(model: GgufModel, now: Callable[[], datetime]) -> tuple[Render, OutputFormat]:

@@ -8,15 +8,17 @@ from contextlib import aclosing
 import msgspec
 
 from moonbase.contract.cards import ModelCard
-from moonbase.contract.engine import TextDelta, TextDone, TextEngine, TextRequest
+from moonbase.contract.engine import TextDelta, TextDone, TextEngine, TextEvent, TextRequest
 from moonbase.contract.errors import ApiError, UnexpectedOutput
 from moonbase.contract.events import Event, Failed, Finished, PromptRead
 from moonbase.contract.formats import OutputFormat
 from moonbase.contract.grammar import Grammar
 from moonbase.contract.media_formats import MediaKind
-from moonbase.contract.prompts import Rendered
+from moonbase.contract.prompts import Opening, Rendered
 from moonbase.contract.request import ChatRequest
 from moonbase.engines.constrained import AnswerCheck, Constraints
+from moonbase.engines.ending import Ending, OpenWalk, ended_in_time
+from moonbase.engines.thinking_budget import Reasoning, within_thinking_budget
 from moonbase.parse.pipeline import AnswerParser
 from moonbase.parse.tool_calls import CallIds
 
@@ -24,12 +26,18 @@ Render = Callable[[ChatRequest], Rendered]
 
 
 class RenderedEngine:
-    """Renders with `render`, continues with `text`, reads the answer as `output` says."""
+    """Renders with `render`, continues with `text`, reads the answer as `output` says.
 
-    def __init__(self, text: TextEngine, render: Render, output: OutputFormat) -> None:
+    With `open_walk`, answers of an engine that constrains end within their budget (`ending`).
+    """
+
+    def __init__(
+        self, text: TextEngine, render: Render, output: OutputFormat, *, open_walk: OpenWalk | None = None
+    ) -> None:
         self._text = text
         self._render = render
         self._output = output
+        self._open_walk = open_walk
         self._constraints = Constraints(output)
 
     async def start(self) -> None:
@@ -79,8 +87,8 @@ class RenderedEngine:
         parser = new_parser(request.card, request, rendered, self._output, choice)
         forced = request.tool_choice != "auto" and request.tool_choice != "none"
         check = None if grammar is None else AnswerCheck(self._constraints, grammar, forced=forced)
-        text = self._text_request(request, rendered, grammar, choice)
-        async with aclosing(self._answer(parser, text, choice)) as events:
+        pieces = self._pieces(request, rendered.opening, self._text_request(request, rendered, grammar, choice))
+        async with aclosing(self._answer(parser, pieces, choice)) as events:
             async for event in events:
                 if check is not None:
                     check.take(event)
@@ -88,9 +96,24 @@ class RenderedEngine:
                         event = check.failure(event, cut=parser.stopped) or event
                 yield event
 
-    async def _answer(self, parser: AnswerParser, request: TextRequest, choice: int) -> AsyncGenerator[Event, None]:
+    def _pieces(self, request: ChatRequest, opening: Opening, asked: TextRequest) -> AsyncGenerator[TextEvent, None]:
+        """The text of one answer, with what the budgets of its reasoning and of all of it do to it."""
+        think, budget, grammar = self._output.think, request.thinking.budget, asked.grammar
+        if think is None or budget is None or opening == "answer":
+            pieces = self._text.generate(asked)
+        else:
+            answer = grammar and self._constraints.grammar(request, "answer")
+            pieces = within_thinking_budget(self._text, asked, Reasoning(think, opening), budget, answer)
+        if grammar is None or self._open_walk is None:
+            return pieces
+        ending = Ending(self._open_walk, grammar, asked.max_tokens, self._text.count)
+        return ended_in_time(pieces, ending, self.context_length)
+
+    async def _answer(
+        self, parser: AnswerParser, answer: AsyncGenerator[TextEvent, None], choice: int
+    ) -> AsyncGenerator[Event, None]:
         prompt = PromptRead(0, 0)
-        async with aclosing(self._text.generate(request)) as pieces:
+        async with aclosing(answer) as pieces:
             async for piece in pieces:
                 match piece:
                     case TextDelta():

@@ -177,7 +177,8 @@ def _write(request: ChatRequest, *, opened: bool) -> list[Piece]:
     if request.thinking.enabled:
         plan = f"I call {', '.join(call.name for call in calls)}." if calls else "I read this and answer."
         answer += [] if opened else [THINK]
-        answer += [Piece(f"I am the scripted engine. {plan}", False), THINK_END]
+        reasoning = _tokens(f"I am the scripted engine. {plan}")
+        answer += [Piece("".join(reasoning[: request.thinking.budget]), False), THINK_END]
     return answer + (_section(request, calls) if calls else [Piece(_answer(request), False)])
 
 
