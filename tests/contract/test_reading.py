@@ -19,6 +19,7 @@ from moonbase.contract.events import (
     Finished,
     FinishReason,
     PromptRead,
+    Reasked,
     ReasoningDelta,
     ReasoningEnded,
     ToolCallOpened,
@@ -407,7 +408,9 @@ def check_any_frames(payloads: list[bytes]) -> None:
     events = read(*payloads)
     order = [ReasoningDelta, ReasoningEnded, ContentDelta, ToolCallOpened, ArgumentsDelta, Finished]
     for choice in (0, 1):
-        own = [event for event in events if not isinstance(event, PromptRead | Failed) and event.choice == choice]
+        own = [
+            event for event in events if not isinstance(event, PromptRead | Reasked | Failed) and event.choice == choice
+        ]
         ranks = [min(order.index(type(event)), 3 + isinstance(event, Finished)) for event in own]
         assert ranks == sorted(ranks)
         assert sum(isinstance(event, ReasoningEnded) for event in own) <= 1
