@@ -36,7 +36,8 @@ def _tight(value: Any) -> Any:
         for key, part in value.items()
     }
     names = value.get("properties", {})
-    silent = names and not {"additionalProperties", "patternProperties"} & value.keys()
+    # Beside patterns too: what a name must be for a pattern not to match it, engines see differently (a line break).
+    silent = (names or "patternProperties" in value) and "additionalProperties" not in value
     if silent and all(name in names for name in value.get("required", ())):
         tight["additionalProperties"] = False
     return tight
