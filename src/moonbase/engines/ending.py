@@ -29,6 +29,10 @@ _NEAR = 4096
 """Tokens before the end of the budget from where the text is followed; until then it is only kept."""
 _GROWTH = 64
 """Tokens that one token of text may add to the end, as far as has been seen; more where more is seen."""
+_WORTH_CARE = 256
+"""Bytes of the longest end for which a shorter one is looked for thoroughly; beyond, that takes seconds."""
+_AHEAD = 4
+"""Bytes by which the model may be shorter than the end that was known, and still go the same way."""
 _UNSURE = 256
 """Tokens below which a place whose end is not found counts as one that has none."""
 
@@ -173,19 +177,32 @@ class Ending:
             return _End((), 0)
         if self._end is not None and following.ends(spot, self._end.steps) and self._end.cost <= left:
             return self._end
-        found: _End | None = None
-        for care in (QUICK, THOROUGH):
-            steps = following.closing(spot, care)
-            if steps is None:
-                continue
-            pieces = following.written(spot, steps)
-            most = sum(len(piece.text.encode()) for piece in pieces)
-            if most <= left:
-                return _End(steps, most)  # A token is a byte at least.
-            found = _End(steps, await self._tokens(pieces))
-            if found.cost <= left:
-                break
+        rest = self._rest(following, spot)
+        if rest is not None and (end := await self._priced(spot, rest, left)).cost <= left:
+            return end
+        steps = following.closing(spot, QUICK)
+        found = None if steps is None else await self._priced(spot, steps, left)
+        if found is None or (found.cost > left and len(found.steps) <= _WORTH_CARE):
+            steps = following.closing(spot, THOROUGH)
+            found = found if steps is None else await self._priced(spot, steps, left)
         return found
+
+    def _rest(self, following: Following, spot: Spot) -> Steps | None:
+        """What is left of the known end, where the model goes the same way: looking for a long one takes long."""
+        if self._end is None:
+            return None
+        known = self._end.steps
+        for begin in range(1, min(len(known), len(spot.steps) + _AHEAD)):
+            if following.ends(spot, known[begin:]):
+                return known[begin:]
+        return None
+
+    async def _priced(self, spot: Spot, steps: Steps, left: int) -> _End:
+        """`steps` with at most the tokens that they take, and exactly those where that would not fit."""
+        assert self._following is not None
+        pieces = self._following.written(spot, steps)
+        most = sum(len(piece.text.encode()) for piece in pieces)  # A token is a byte at least.
+        return _End(steps, most if most <= left else await self._tokens(pieces))
 
     async def _tokens(self, pieces: Prompt) -> int:
         """Tokens of `pieces`, without what the engine puts before every prompt."""

@@ -65,7 +65,7 @@ _NEAR = 32
 """Open values around a place that are asked whether they were ended sooner on another way."""
 
 QUICK = Care(width=1, margin=8, places=1_000)
-THOROUGH = Care(width=50, margin=64, places=5_000)
+THOROUGH = Care(width=50, margin=64, places=2_000)
 
 
 def shortest_closing(walk: Walk, place: Place, ahead: Steps = (), care: Care | None = None) -> Steps | None:
