@@ -180,10 +180,11 @@ class Ending:
         rest = self._rest(following, spot)
         if rest is not None and (end := await self._priced(spot, rest, left)).cost <= left:
             return end
-        steps = following.closing(spot, QUICK)
+        # In a thread: a search may take a while, and other requests must not wait for it.
+        steps = await asyncio.to_thread(following.closing, spot, QUICK)
         found = None if steps is None else await self._priced(spot, steps, left)
         if found is None or (found.cost > left and len(found.steps) <= _WORTH_CARE):
-            steps = following.closing(spot, THOROUGH)
+            steps = await asyncio.to_thread(following.closing, spot, THOROUGH)
             found = found if steps is None else await self._priced(spot, steps, left)
         return found
 
