@@ -115,4 +115,4 @@ async def test_every_answer_fits(kind: str, tmp_path: Path) -> None:
     print("\n".join(f"{kind} {name} {count}" for name, count in sorted(counts.items())))
     assert counts.total() == len(rows) * len(WAYS) * 2
     refused = sum(count for name, count in counts.items() if name.endswith("refused"))
-    assert refused < counts.total() / 50
+    assert refused < counts.total() / 40
