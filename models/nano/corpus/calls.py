@@ -34,8 +34,13 @@ def finish(rng: Random, row: Row, off: float = 0.2) -> Row:
     return row
 
 
+def _written(rng: Random, value: Any) -> str:
+    """JSON as users and tools write it: compact or with spaces."""
+    return compact(value) if rng.random() < 0.5 else json.dumps(value, ensure_ascii=False)
+
+
 def order(rng: Random, name: str, args: dict[str, Any]) -> str:
-    text = compact(args) if rng.random() < 0.6 else json.dumps(args, ensure_ascii=False)
+    text = _written(rng, args)
     return rng.choice(
         (
             f"Call the tool `{name}` with these JSON arguments: {text}",
@@ -72,21 +77,30 @@ def before_call(rng: Random, name: str) -> str:
     )
 
 
-def tool_text(rng: Random) -> str:
-    """What a coined tool returns."""
+def _returned(rng: Random) -> Any:
+    """A value in a result."""
     draw = rng.random()
-    if draw < 0.35:
-        held = {
-            rng.choice(words.NOUNS): rng.choice(
-                (words.name(rng), rng.randint(1, 999), words.day(rng), words.clause(rng))
-            )
-            for _ in range(rng.randint(1, 3))
-        }
-        return compact(held) if rng.random() < 0.3 else json.dumps(held, ensure_ascii=False)
-    if draw < 0.6:
-        return words.sentence(rng)
-    if draw < 0.8:
-        return " ".join(words.any_word(rng) for _ in range(rng.randint(1, 8)))
+    if draw < 0.2:
+        return rng.random() < 0.5
+    if draw < 0.4:
+        return words.integer(rng)
+    return rng.choice((words.name(rng), words.day(rng), words.clause(rng), words.some(rng, 1, 5), words.coined(rng)))
+
+
+def tool_text(rng: Random, name: str = "") -> str:
+    """What a coined tool returns; now and then with a word of its own `name` in it."""
+    draw = rng.random()
+    if draw < 0.4:
+        keys = (rng.choice((rng.choice(words.NOUNS), rng.choice(PARAMETERS))) for _ in range(rng.randint(1, 3)))
+        held = {key: _returned(rng) for key in keys}
+        return _written(rng, held)
+    if draw < 0.85:
+        text = words.sentence(rng) if draw < 0.65 else words.some(rng, 1, 9)
+        if name and rng.random() < 0.2:
+            parts = text.split(" ")
+            parts.insert(rng.randint(0, len(parts)), rng.choice(name.split("_")))
+            text = " ".join(parts)
+        return words.again(rng, text) if rng.random() < 0.1 else text
     return words.number(rng)
 
 
@@ -138,7 +152,7 @@ def directed(rng: Random) -> Row:
         ask = (_spoken if spoken else order)(rng, name, args)
         messages += [user(ask), calls(before_call(rng, name), index, (name, compact(args)))]
         if index < turns - 1 or rng.random() < 0.75:
-            text = tool_text(rng)
+            text = tool_text(rng, name)
             messages += [result(name, index, text), report(rng, name, text)]
     used = [tool for tool in tools.values() if tool is first or turns > 1]
     row = Row(messages, declared(rng, used), chosen, keep_all=chosen == "kimi-k2.6" and turns > 1, facts=(text,))
@@ -155,15 +169,16 @@ def fields(rng: Random) -> Row:
         args = arguments(rng, tools[name])
         held = {
             rng.choice((rng.choice(words.NOUNS), rng.choice(PARAMETERS), words.identifier(rng))): rng.choice(
-                (words.name(rng), words.any_word(rng), rng.randint(1, 9999), words.day(rng))
+                (words.name(rng), words.any_word(rng), words.integer(rng), words.day(rng), rng.random() < 0.5)
             )
             for _ in range(rng.randint(2, 5))
         }
         picked = rng.sample(sorted(held), rng.choice((1, 1, 1, 2)))
         listed = " and ".join(f"`{key}`" for key in picked)
         ask = f"{order(rng, name, args)}{rng.choice((' Then tell', ' and tell', ' Tell'))} me only the {listed}."
-        wanted = "; ".join(f"{key}: {held[key]}" for key in picked) if len(picked) > 1 else str(held[picked[0]])
-        text = compact(held) if rng.random() < 0.6 else json.dumps(held, ensure_ascii=False)
+        shown = {key: json.dumps(held[key]) if isinstance(held[key], bool) else str(held[key]) for key in picked}
+        wanted = "; ".join(f"{key}: {shown[key]}" for key in picked) if len(picked) > 1 else shown[picked[0]]
+        text = _written(rng, held)
         thought = f"The user wants only the {listed}."
         messages += [user(ask), calls(before_call(rng, name), index, (name, compact(args)))]
         messages += [result(name, index, text), says(thought, wanted)]
@@ -177,10 +192,11 @@ def chain(rng: Random) -> Row:
     if first["function"]["name"] == second["function"]["name"]:
         return chain(rng)
     (one, args_one), (two, args_two) = ((t["function"]["name"], arguments(rng, t)) for t in (first, second))
-    text_one, text_two = tool_text(rng), tool_text(rng)
+    text_one, text_two = tool_text(rng, one), tool_text(rng, two)
+    asked_one, asked_two = _written(rng, args_one), _written(rng, args_two)
     kind = rng.random()
     if kind < 0.45:
-        ask = f"First call `{one}` with {compact(args_one)}, then call `{two}` with {compact(args_two)}."
+        ask = f"First call `{one}` with {asked_one}, then call `{two}` with {asked_two}."
         messages = [
             user(ask),
             calls(f"First I call {one}, then {two}.", 0, (one, compact(args_one))),
@@ -189,8 +205,8 @@ def chain(rng: Random) -> Row:
             result(two, 1, text_two),
             says("Both tools answered. I report both.", f"{one}: {text_one}\n{two}: {text_two}"),
         ]
-    elif kind < 0.65:
-        ask = f"Call `{one}` with {compact(args_one)} and `{two}` with {compact(args_two)} at the same time."
+    elif kind < 0.75:
+        ask = f"Call `{one}` with {asked_one} and `{two}` with {asked_two} at the same time."
         messages = [
             user(ask),
             calls(f"I call {one} and {two} together.", 0, (one, compact(args_one)), (two, compact(args_two))),

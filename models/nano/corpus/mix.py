@@ -34,25 +34,25 @@ MAKERS: dict[str, Maker] = {
 }
 SHARES: dict[str, float] = {
     "news": 5,
-    "directed": 24,
-    "chain": 12,
+    "directed": 30,
+    "chain": 18,
     "fields": 10,
     "by_need": 10,
     "official": 13,
-    "echo": 16,
+    "echo": 18,
     "spelled": 6,
     "said": 8,
     "thought": 5,
-    "going_on": 30,
+    "going_on": 14,
     "sums": 10,
     "compare": 8,
     "talk": 9,
     "unknown": 7,
-    "shaped": 16,
+    "shaped": 18,
     "begun": 5,
-    "listed": 14,
+    "listed": 10,
     "chinese": 5,
-    "long": 4,
+    "long": 5,
 }
 NEEDLESS = ("echo", "spelled", "said", "compare", "unknown", "shaped", "thought")
 """Kinds that now and then have tools beside them which nobody needs."""

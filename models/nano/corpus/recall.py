@@ -16,8 +16,8 @@ def echo(rng: Random) -> Row:
             if rng.random() < 0.4
             else " ".join(words.any_word(rng) for _ in range(rng.randint(1, 14)))
         )
-        if rng.random() < 0.2:
-            text = _again(rng, text)
+        if rng.random() < 0.3:
+            text = words.again(rng, text)
         if rng.random() < 0.15:
             text = "".join(
                 rng.choice("abcdefghijklmnopqrstuvwxyzABCDEFGHIJ0123456789-_/.:,") for _ in range(rng.randint(4, 24))
@@ -37,15 +37,6 @@ def echo(rng: Random) -> Row:
     chosen = style(rng)
     row = Row(messages, [], chosen, keep_all=chosen != "kimi-k2-thinking" or rng.random() < 0.5)
     return finish(rng, row) if len(messages) < 4 else row
-
-
-def _again(rng: Random, text: str) -> str:
-    """`text` with a word, or a part of it, twice: what is copied must not run in a circle."""
-    parts = text.split(" ")
-    at = rng.randrange(len(parts))
-    between = rng.choice(("", " ", f" {rng.choice(parts)} "))
-    parts[at] = f"{parts[at]}{between}{parts[at]}"
-    return " ".join(parts)
 
 
 def fact(rng: Random) -> tuple[str, str, str, str]:

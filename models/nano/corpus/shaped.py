@@ -17,10 +17,10 @@ def _field(rng: Random) -> tuple[str, dict[str, Any], Any]:
     draw = rng.random()
     key = rng.choice(PARAMETERS) if rng.random() < 0.6 else rng.choice((words.identifier(rng), rng.choice(words.NOUNS)))
     if draw < 0.5:
-        value = rng.choice((words.name(rng), words.any_word(rng), words.coined(rng)))
+        value = rng.choice((words.name(rng), words.some(rng, 1, 4), words.some(rng, 2, 4), words.coined(rng)))
         return key, {"type": "string"}, value
     if draw < 0.75:
-        return key, {"type": "integer"}, rng.choice((rng.randint(0, 9), rng.randint(10, 99), rng.randint(100, 9999)))
+        return key, {"type": "integer"}, words.integer(rng)
     if draw < 0.85:
         return key, {"type": "boolean"}, rng.random() < 0.5
     if draw < 0.93:

@@ -76,7 +76,7 @@ def coined_tool(rng: Random, name: str | None = None, most: int = 3) -> Tool:
     properties: dict[str, Any] = {}
     for _ in range(rng.randint(0 if most > 1 else 1, most)):
         key = rng.choice(PARAMETERS) if rng.random() < 0.7 else words.identifier(rng)
-        kind = rng.choices(("string", "integer", "number", "boolean", "array", "object"), (60, 20, 10, 10, 6, 4))[0]
+        kind = rng.choices(("string", "integer", "number", "boolean", "array", "object"), (60, 22, 8, 14, 6, 4))[0]
         properties[key] = {"type": kind}
         if kind == "array":
             properties[key]["items"] = {"type": rng.choice(("string", "integer"))}
@@ -98,7 +98,7 @@ def arguments(rng: Random, tool: Tool) -> dict[str, Any]:
         if "enum" in schema:
             made[key] = rng.choice(schema["enum"])
         elif schema["type"] == "integer":
-            made[key] = rng.choice((rng.randint(0, 9), rng.randint(10, 99), rng.randint(100, 9999)))
+            made[key] = words.integer(rng)
         elif schema["type"] == "number":
             made[key] = round(rng.uniform(0, 100), rng.randint(1, 2))
         elif schema["type"] == "boolean":
@@ -109,7 +109,15 @@ def arguments(rng: Random, tool: Tool) -> dict[str, Any]:
             made[key] = {rng.choice(PARAMETERS): string_value(rng) for _ in range(rng.randint(1, 2))}
         else:
             made[key] = string_value(rng)
+            if rng.random() < 0.1:
+                made[key] = _near(rng, tool["function"]["name"], key, made[key])
     return made
+
+
+def _near(rng: Random, name: str, key: str, value: str) -> str:
+    """A value with a word of the tool's name or of the parameter's in it: the place to copy from is not unique."""
+    word = rng.choice((key, *name.split("_")))
+    return rng.choice((word, f"{word} {value}", f"{value} {word}", f"{word.capitalize()} {value}", f"{word}{value}"))
 
 
 def _listed(rng: Random, items: dict[str, Any]) -> list[Any]:
@@ -122,12 +130,12 @@ def _listed(rng: Random, items: dict[str, Any]) -> list[Any]:
 
 def string_value(rng: Random) -> str:
     draw = rng.random()
-    if draw < 0.35:
+    if draw < 0.3:
         return words.name(rng)
-    if draw < 0.55:
+    if draw < 0.45:
         return words.coined(rng)
     if draw < 0.75:
-        return " ".join(words.any_word(rng) for _ in range(rng.randint(2, 5)))
+        return words.some(rng, 2, 6)
     if draw < 0.85:
         return words.day(rng)
     if draw < 0.93:

@@ -32,9 +32,38 @@ def formed(rng: Random) -> str:
 def coined(rng: Random, low: int = 1, high: int = 3) -> str:
     """A word that no list holds, such as `straxen`; now and then a part comes again: `lenlenbor`."""
     parts = [rng.choice(ONSETS) + rng.choice(RIMES) for _ in range(rng.randint(low, high))]
-    if len(parts) > 1 and rng.random() < 0.15:
+    if len(parts) > 1 and rng.random() < 0.2:
         parts[rng.randrange(len(parts))] = rng.choice(parts)
     return "".join(parts)
+
+
+def integer(rng: Random) -> int:
+    """Up to four digits, often the same one several times: `8777`."""
+    if rng.random() < 0.7:
+        return rng.choice((rng.randint(0, 9), rng.randint(10, 99), rng.randint(100, 9999)))
+    digits = rng.choices("0123456789", k=2)
+    return int("".join(rng.choice(digits) for _ in range(rng.randint(2, 4))))
+
+
+def again(rng: Random, text: str) -> str:
+    """`text` with a word, or a part of it, twice: what is copied must not run in a circle."""
+    parts = text.split(" ")
+    at = rng.randrange(len(parts))
+    draw = rng.random()
+    if draw < 0.3:
+        parts[at] += parts[at]
+    elif draw < 0.45:
+        parts[at] = f"{parts[at]} {parts[at]}"
+    else:
+        for place in sorted(rng.sample(range(len(parts) + 1), min(len(parts), rng.choice((1, 1, 2)))), reverse=True):
+            parts.insert(place, parts[at if at < len(parts) else -1])
+    return " ".join(parts)
+
+
+def some(rng: Random, low: int, high: int) -> str:
+    """Words one after the other, now and then one of them twice."""
+    text = " ".join(any_word(rng) for _ in range(rng.randint(low, high)))
+    return again(rng, text) if rng.random() < 0.12 else text
 
 
 def name(rng: Random) -> str:
