@@ -68,11 +68,13 @@ def _spoken(rng: Random, name: str, args: dict[str, Any]) -> str:
 
 
 def before_call(rng: Random, name: str) -> str:
+    """A thought. The name is quoted, and what is reported begins a line: after a space both would be other tokens than
+    where they stand in the declaration and in the result."""
     return rng.choice(
         (
-            f"The user asks me to call {name}.",
-            f"I am told to call the tool {name}.",
-            f"I call {name} with the given arguments.",
+            f"The user asks me to call `{name}`.",
+            f"I am told to call the tool `{name}`.",
+            f"I call `{name}` with the given arguments.",
         )
     )
 
@@ -107,12 +109,14 @@ def tool_text(rng: Random, name: str = "") -> str:
 def report(rng: Random, name: str, text: str) -> Message:
     thought = rng.choice(
         (
-            f"The tool {name} answered. I report it.",
+            f"The tool `{name}` answered. I report it.",
             "I have the result and pass it on.",
-            f"{name} returned a result. I repeat it for the user.",
+            f"`{name}` returned a result. I repeat it for the user.",
         )
     )
-    lead = rng.choice((f"The tool {name} returned: {text}", f"Result of {name}: {text}", f"{name} says: {text}"))
+    lead = rng.choice(
+        (f"The tool `{name}` returned:\n{text}", f"Result of `{name}`:\n{text}", f"`{name}` says:\n{text}")
+    )
     return says(thought, lead)
 
 
@@ -199,20 +203,20 @@ def chain(rng: Random) -> Row:
         ask = f"First call `{one}` with {asked_one}, then call `{two}` with {asked_two}."
         messages = [
             user(ask),
-            calls(f"First I call {one}, then {two}.", 0, (one, compact(args_one))),
+            calls(f"First I call `{one}`, then `{two}`.", 0, (one, compact(args_one))),
             result(one, 0, text_one),
-            calls(f"{one} is done. Now I call {two}.", 1, (two, compact(args_two))),
+            calls(f"`{one}` is done. Now I call `{two}`.", 1, (two, compact(args_two))),
             result(two, 1, text_two),
-            says("Both tools answered. I report both.", f"{one}: {text_one}\n{two}: {text_two}"),
+            says("Both tools answered. I report both.", f"`{one}`:\n{text_one}\n`{two}`:\n{text_two}"),
         ]
     elif kind < 0.75:
         ask = f"Call `{one}` with {asked_one} and `{two}` with {asked_two} at the same time."
         messages = [
             user(ask),
-            calls(f"I call {one} and {two} together.", 0, (one, compact(args_one)), (two, compact(args_two))),
+            calls(f"I call `{one}` and `{two}` together.", 0, (one, compact(args_one)), (two, compact(args_two))),
             result(one, 0, text_one),
             result(two, 1, text_two),
-            says("Both tools answered. I report both.", f"{one}: {text_one}\n{two}: {text_two}"),
+            says("Both tools answered. I report both.", f"`{one}`:\n{text_one}\n`{two}`:\n{text_two}"),
         ]
     else:
         messages = [

@@ -53,8 +53,8 @@ def _order(rng: Random, index: int, tools: dict[str, Tool]) -> list[Message]:
             f"调用 `{name}`，JSON 参数：{compact(args)}",
         )
     )
-    made = [user(ask), calls(f"用户要我调用 {name}。", index, (name, compact(args)))]
-    return [*made, result(name, index, found), says("我有结果了，可以回答。", f"工具 {name} 返回：{found}")]
+    made = [user(ask), calls(f"用户要我调用 `{name}`。", index, (name, compact(args)))]
+    return [*made, result(name, index, found), says("我有结果了，可以回答。", f"工具 `{name}` 返回：\n{found}")]
 
 
 def _weather(rng: Random, index: int, tools: dict[str, Tool]) -> list[Message]:

@@ -37,5 +37,5 @@ def _thought(message: Message, effort: str) -> str:
 def _checked(message: Message) -> str:
     if made := message.get("tool_calls"):
         return " and ".join(f"{call['function']['name']} with {call['function']['arguments']}" for call in made)
-    text: str = message["content"].split("\n")[0]
+    text = max(str(message["content"]).split("\n"), key=len)
     return text if len(text) < 60 else text[:60].rpartition(" ")[0] or text[:60]

@@ -195,5 +195,8 @@ def clock(rng: Random) -> str:
 
 def identifier(rng: Random) -> str:
     """A tool's or parameter's name in snake case."""
-    first, second = rng.choice(NOUNS + OBJECTS), rng.choice(NOUNS + OBJECTS)
+    first, second = (
+        rng.choice(STARTS).lower() + rng.choice(PARTS) if rng.random() < 0.3 else rng.choice(NOUNS + OBJECTS)
+        for _ in range(2)
+    )
     return rng.choice((first, f"{first}_{second}", f"{coined(rng)}_{second}", coined(rng, 2, 3)))
