@@ -14,7 +14,7 @@ class LlamaSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     `context`: cells of the key-value cache that all slots share, None for the model's own context, capped so that the
     cache takes no more than `cache_bytes`. `slots`: requests that generate at once; more wait in line. `threads`: None
-    for one fewer than the processor's cores, because OpenMP spins. `batch`: prompt tokens per step: a stopped request
+    for one fewer than the processor's cores: the server needs one. `batch`: prompt tokens per step: a stopped request
     leaves between two steps. `saved_prompts_bytes`: main memory for prompts that lost their slot. `restart_wait`:
     seconds that a request waits for a worker that is being restarted.
     """
