@@ -2,7 +2,7 @@
 
 What is left to do for servers that are not the platform: marks of thinking and of calls inside the content; stop words,
 which mean content alone; reasoning where none was asked for; calls that nobody offered; ids that would come twice in
-a conversation; finish reasons that do not fit; counts that are not told.
+a conversation; finish reasons that do not fit; counts that are not told; characters that are none (`characters`).
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from moonbase.contract.events import (
 from moonbase.contract.formats import OutputFormat
 from moonbase.contract.logprobs import TokenLogprob
 from moonbase.contract.request import ChatRequest
+from moonbase.engines.http.characters import BROKEN, TEXTS, Characters
 from moonbase.engines.http.dialect import Dialect
 from moonbase.parse.pipeline import AnswerParser
 from moonbase.parse.tool_calls import CallIds
@@ -45,6 +46,7 @@ class MendedChoice:
         self._ids = CallIds(request.card.call_id_form, request.calls_made)
         self._text: _Text | None = None
         self._told = _Told(counts="continuous_usage_stats" in dialect.options)
+        self._characters = None if dialect.platform else Characters(request)
         self._muted: list[str] = []
         self._opened = 0
         self.ended = self.stopped = False
@@ -56,6 +58,12 @@ class MendedChoice:
 
     def take(self, event: Event, prompt: PromptRead | None) -> list[Event]:
         event = self._told.upstream(event)
+        characters = self._characters
+        if characters is not None and (characters.owes or (isinstance(event, TEXTS) and BROKEN in event.text)):
+            shown = characters.mended(event)
+            if shown is None:
+                return []
+            event = shown
         heard: list[Event] = []
         match event:
             case ReasoningDelta():
