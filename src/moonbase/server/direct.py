@@ -45,6 +45,7 @@ class DirectExchange:
         self._more: asyncio.Future[None] | None = None
         self._leave: Callable[[], None] | None = None
         self._head = b""
+        self.task: asyncio.Task[None]
         # What uvicorn's protocol asks of a cycle.
         self.keep_alive = keep_alive
         self.disconnected = False

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
-from moonbase.server.wire import Headers, Message, Receive, Scope, Send, disconnected, header, read_body
+from moonbase.server.wire import Headers, Message, Receive, Scope, Send, disconnected, header, read_body, this_task
 
 
 class Exchange(Protocol):
@@ -18,6 +18,11 @@ class Exchange(Protocol):
 
     @property
     def path(self) -> str: ...
+
+    @property
+    def task(self) -> asyncio.Task[None]:
+        """The one that answers it."""
+        ...
 
     def header(self, name: bytes) -> str | None:
         """The last value of a request header; `name` in lower case."""
@@ -64,6 +69,7 @@ class AsgiExchange:
         self.scope, self.receive, self.send = scope, receive, send
         self.method: str = scope["method"]
         self.path: str = scope["path"]
+        self.task = this_task()
         self._waiting: list[Message] = []
         self._sender: asyncio.Task[None] | None = None
         self._watcher: asyncio.Task[None] | None = None

@@ -21,6 +21,7 @@ _Said = tuple[str, str, Sequence[str], Sequence[tuple[str, object]]]
 """Of a message: role, text, digests of its media, and its calls."""
 
 _encode_lines = msgspec.json.Encoder(order="sorted").encode_lines
+_decode = msgspec.json.Decoder().decode
 
 
 class Fingerprint:
@@ -29,8 +30,9 @@ class Fingerprint:
     def __init__(self, messages: Sequence[Message] = ()) -> None:
         # Histories are long, and most processors have instructions for this one.
         self._whole = sha256()
-        self._turn = sha256()
-        self.add(messages)
+        self._turn = self._whole.copy()
+        if messages:
+            self.add(messages)
 
     def add(self, messages: Sequence[Message]) -> None:
         begins = last_user_index(messages)
@@ -41,12 +43,15 @@ class Fingerprint:
             else _said(message.role, message)
             for message in messages
         ]
-        before, turn = _lines(values[: max(begins, 0)]), _lines(values[max(begins, 0) :])
-        if begins >= 0:
-            self._turn = sha256()
-        self._whole.update(before)
+        if begins > 0:
+            self._whole.update(_lines(values[:begins]))
+            values = values[begins:]
+        turn = _lines(values)
         self._whole.update(turn)
-        self._turn.update(turn)
+        if begins >= 0:
+            self._turn = sha256(turn)
+        else:
+            self._turn.update(turn)
 
     def turn(self) -> bytes:
         return self._turn.digest()[:_SIZE]
@@ -66,7 +71,7 @@ def _said(role: str, message: Message | AssistantMessage) -> _Said:
     if isinstance(content, list):
         assert isinstance(message, Message)
         return role, message.text.strip(), [_url(part.url) for part in content if part.url], _values(calls)
-    return role, content.strip() if isinstance(content, str) else "", (), _values(calls) if calls else ()
+    return role, content.strip() if isinstance(content, str) else "", (), _values(calls)
 
 
 def _lines(values: Sequence[_Said]) -> bytes:
@@ -84,14 +89,14 @@ def _line(value: _Said) -> bytes:
         return json.dumps(value, sort_keys=True).encode() + b"\n"
 
 
-def _values(calls: list[ToolCall] | None) -> list[tuple[str, object]]:
-    return [(call.function.name, _value(call.function.arguments)) for call in calls or ()]
+def _values(calls: list[ToolCall] | None) -> Sequence[tuple[str, object]]:
+    return [(call.function.name, _value(call.function.arguments)) for call in calls] if calls else ()
 
 
 def _value(arguments: str) -> object:
     """The same for the same JSON value; the text itself where it is none."""
     try:
-        return msgspec.json.decode(arguments)
+        return _decode(arguments)
     except (ValueError, RecursionError):
         return arguments
 

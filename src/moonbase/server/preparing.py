@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import to_thread
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ from moonbase.server.recall import places_of
 from moonbase.server.recalled import Place
 from moonbase.server.references import referred, refers, with_files
 from moonbase.server.searching import SearchingEngine, check_builtins, searches
-from moonbase.server.wire import off_loop
+from moonbase.server.wire import OFF_LOOP_BYTES, off_loop
 from moonbase.tools.plan import Plan, plan_of
 from moonbase.tools.seal import BEGIN
 from moonbase.tools.searched import opened_searches
@@ -52,20 +53,22 @@ class Preparation:
     async def read(self, data: bytes, *, owner: str, entry: Entry) -> Prepared:
         """`data` is a body."""
         limit, size = self._platform.max_body, len(data)
-        body = await off_loop(lambda: decode_chat_body(data), size=size)
+        here = size <= OFF_LOOP_BYTES
+        body = decode_chat_body(data) if here else await to_thread(decode_chat_body, data)
         entry.model = body.model
         served = self._platform.model(body.model)
         if refers(body.messages):
             files = await referred(self._platform.files, owner, body.messages, served.sees, limit=limit)
             size += sum(file.object.bytes for file in files.values())
+            here = size <= OFF_LOOP_BYTES
             body = await off_loop(lambda: replace(body, messages=with_files(body.messages, files)), size=size)
-        opened = await off_loop(lambda: self._opened(body, served, owner), size=size)
+        opened = self._opened(body, served, owner) if here else await to_thread(self._opened, body, served, owner)
         if opened.dropped:
             recall = self._platform.recall
             back = await recall.put_back(opened.body.messages, opened.dropped, opened.places)
             entry.restored = back.restored
             opened = opened._replace(body=replace(opened.body, messages=back.messages))
-        return await off_loop(lambda: self._resolved(opened, served, owner), size=size)
+        return self._resolved(opened, served, owner) if here else await to_thread(self._resolved, opened, served, owner)
 
     def _opened(self, body: ChatBody, served: Served, owner: str) -> _Opened:
         thinking = resolve_thinking(served.card, body.thinking, body.reasoning_effort)

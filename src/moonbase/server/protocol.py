@@ -109,14 +109,15 @@ class Protocol(HttpToolsProtocol):
             done=self.on_response_complete,
         )
         self.cycle = cast("Any", exchange)
-        self.tasks.add(self.loop.create_task(self._answer(exchange)))
+        exchange.task = self.loop.create_task(self._answer(exchange))
+        self.tasks.add(exchange.task)
         return exchange
 
     async def _answer(self, exchange: DirectExchange) -> None:
         try:
             await self._asked.answer(exchange)
         finally:
-            self.tasks.discard(cast("asyncio.Task[None]", asyncio.current_task()))
+            self.tasks.discard(exchange.task)
             if not exchange.response_complete:
                 self.transport.close()
 

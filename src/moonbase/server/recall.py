@@ -94,6 +94,8 @@ class Recall:
 
 def places_of(owner: str, messages: list[Message], wanted: Sequence[int]) -> list[Place]:
     """Where the messages at the indexes `wanted` stand, in order. Takes time for a conversation with pictures."""
+    if not wanted:
+        return []
     places: list[Place] = []
     fingerprint, seen = Fingerprint(), 0
     for index in sorted(wanted):

@@ -35,7 +35,7 @@ async def each(
     if drain.expired:
         return Failed(_leaving(), "server_interrupted")
     try:
-        with Interruptible() as interrupt:
+        with Interruptible(exchange.task) as interrupt:
             cut = drain.watch(lambda: interrupt(_leaving()))
             exchange.watch(lambda: interrupt(left()))
             try:

@@ -107,13 +107,12 @@ def error_headers(error: ApiError) -> Headers:
 
 
 class Interruptible:
-    """Inside, `interrupt` ends what the task awaits, from a callback of its loop, and its error is raised instead."""
+    """Inside, `interrupt` ends what `task`, the one that enters, awaits; from a callback of its loop, and its error is
+    raised instead."""
 
     __slots__ = ("_error", "_task")
 
-    def __init__(self) -> None:
-        task = asyncio.current_task()
-        assert task is not None
+    def __init__(self, task: asyncio.Task[Any]) -> None:
         self._task = task
         self._error: Exception | None = None
 
@@ -130,9 +129,16 @@ class Interruptible:
             raise self._error from None
 
 
+def this_task() -> asyncio.Task[Any]:
+    """Asks the system for the process's number each time: whoever knows the task by other means is better off."""
+    task = asyncio.current_task()
+    assert task is not None
+    return task
+
+
 async def until_disconnect(receive: Receive, work: Coroutine[Any, Any, T]) -> T:
     """Run `work`; when the client goes away it is cancelled and `ClientClosed` raised."""
-    with Interruptible() as interrupt:
+    with Interruptible(this_task()) as interrupt:
         leaving = asyncio.create_task(disconnected(receive, lambda: interrupt(left())))
         try:
             return await work
