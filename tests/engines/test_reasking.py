@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from moonbase.contract.cards import CARDS
+from moonbase.contract.engine import AtOnce, EngineAround, at_once
 from moonbase.contract.errors import Unavailable, UnexpectedOutput
 from moonbase.contract.events import (
     ContentDelta,
@@ -55,6 +56,18 @@ def failure(events: list[Event]) -> str:
     return events[-1].error.message
 
 
+async def hear_at_once(engine: Takes, request: ChatRequest, *, tries: int = 2) -> list[Event]:
+    """As `hear`, of an engine that gives its answers whole."""
+    asked = at_once(ReaskingEngine(TakesAtOnce(engine), tries=tries), request)
+    assert asked is not None
+    return await asked
+
+
+class TakesAtOnce(EngineAround, AtOnce):
+    async def at_once(self, request: ChatRequest) -> list[Event]:
+        return [event async for event in self.stream(request)]
+
+
 @pytest.mark.parametrize(
     ("fields", "take"),
     [
@@ -74,6 +87,8 @@ async def test_what_keeps_its_promises_passes_as_it_is(fields: dict[str, Any], t
     engine = Takes(take)
     assert await hear(engine, asking(**fields)) == [READ, *take.events()]
     assert len(engine.asked) == 1
+    assert await hear_at_once(engine, asking(**fields)) == [READ, *take.events()]
+    assert len(engine.asked) == 2
 
 
 @pytest.mark.parametrize(
@@ -94,6 +109,7 @@ async def test_what_breaks_them_is_asked_for_again(
     """Nothing of the broken answer is told but its tokens, which count."""
     engine = Takes(broken, whole)
     events = await hear(engine, asking(**fields))
+    assert await hear_at_once(Takes(broken, whole), asking(**fields)) == events
     fold = folded(events)
     right = folded([READ, *whole.events()])
     assert [message.tool_calls for message in fold.messages()] == [message.tool_calls for message in right.messages()]

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
+from moonbase.contract.engine import AtOnce
 from moonbase.contract.errors import (
     ApiError,
     EngineOverloaded,
@@ -58,6 +59,13 @@ class Engine(ScriptedEngine):
             return
         yield ContentDelta(self.name, 1)
         yield Finished("stop", Usage(3, 1))
+
+
+class AtOnceEngine(Engine, AtOnce):
+    """One that can give its answers in one piece."""
+
+    async def at_once(self, request: ChatRequest) -> list[Event]:
+        return [event async for event in self.stream(request)]
 
 
 class Pauses:
@@ -176,6 +184,29 @@ class TestFailing:
     async def test_when_all_fail_the_last_one_is_told(self) -> None:
         router = RouterEngine([Engine("a", ServerError("one")), Engine("b", EngineOverloaded("two"))])
         assert (await failure_of(router)).message == "two"
+
+    async def test_an_answer_in_one_piece(self) -> None:
+        """As the same answers in pieces: what fails before it begins is tried elsewhere, and nothing of it is told."""
+        router = RouterEngine([AtOnceEngine("a", ServerError("one")), AtOnceEngine("b")])
+        events = await events_of(router)
+        assert events == [PromptRead(3, 0), ContentDelta("b", 1), Finished("stop", Usage(3, 1))]
+        engines = [AtOnceEngine("a", InvalidRequest("no")), AtOnceEngine("b")]
+        assert isinstance(await failure_of(RouterEngine(engines)), InvalidRequest)
+        assert engines[1].asked == 0
+        both = RouterEngine([AtOnceEngine("a", ServerError("one")), AtOnceEngine("b", EngineOverloaded("two"))])
+        assert [str(event.error) for event in await events_of(both) if isinstance(event, Failed)] == ["two"]
+        await both.close()
+
+    async def test_one_piece_that_broke_off(self) -> None:
+        class Dying(AtOnceEngine):
+            async def stream(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
+                yield ContentDelta("It", 1)
+                yield Failed(Unavailable("gone"), "server_interrupted")
+
+        router = RouterEngine([Dying("a"), AtOnceEngine("b")])
+        assert [type(event) for event in await events_of(router)] == [ContentDelta, Failed]
+        assert await who(router) == "b", "and it is left alone"
+        await router.close()
 
     async def test_counting_too(self) -> None:
         class Countless(Engine):

@@ -111,9 +111,10 @@ class Ledger:
         cost = self._rates_of(price).cost(usage) + searches * WEB_SEARCH_CALL
         used = Used(1, usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens, usage.reasoning_tokens, cost)
         with self._lock:
-            account = self._accounts.get(owner) or Account()
-            from_voucher = min(cost, self._balance(account).voucher)
-            self._add(owner, Account(0, 0, from_voucher, cost - from_voucher, {model: used}))
+            account, unwritten = self._open(owner)
+            from_voucher = min(cost, self._voucher(account))
+            account.spend(model, used, from_voucher)
+            unwritten.spend(model, used, from_voucher)
 
     def credit(self, owner: str, *, voucher: int = 0, cash: int = 0) -> None:
         """Pay in, in billionths of a dollar; less than nothing takes back. Raises `ValueError` when more than a billion
@@ -123,7 +124,8 @@ class Ledger:
             paid = account.voucher + voucher, account.cash + cash
             if max(map(abs, paid)) > MOST:
                 raise ValueError(f"an account takes a billion dollars of each at most; it would have {paid} billionths")
-            self._add(owner, Account(voucher, cash))
+            for sums in self._open(owner):
+                sums.add(Account(voucher, cash))
 
     def flush(self) -> bool:
         """Write what has not been written; False when the store fails, and then it is kept for the next time."""
@@ -168,8 +170,10 @@ class Ledger:
                     self._read[owner] = now
 
     def _balance(self, account: Account) -> Balance:
-        voucher = self._credit + account.voucher - account.voucher_spent
-        return Balance(max(voucher, 0), account.cash - account.cash_spent)
+        return Balance(self._voucher(account), account.cash - account.cash_spent)
+
+    def _voucher(self, account: Account) -> int:
+        return max(self._credit + account.voucher - account.voucher_spent, 0)
 
     def _rates_of(self, price: Price) -> Rates:
         found = self._rates.get(price)
@@ -177,14 +181,16 @@ class Ledger:
             found = self._rates[price] = rates(price)
         return found
 
-    def _add(self, owner: str, entry: Account) -> None:
-        for accounts in (self._accounts, self._unwritten):
-            account = accounts.get(owner)
-            if account is None:
-                account = accounts[owner] = Account()
-            account.add(entry)
-        if not self._noted.is_set():  # the writer clears it before it looks, so that nothing is missed
+    def _open(self, owner: str) -> tuple[Account, Account]:
+        """The sums of `owner`, and those of them that are to be written, for something to be added to both."""
+        account, unwritten = self._accounts.get(owner), self._unwritten.get(owner)
+        if account is None:
+            account = self._accounts[owner] = Account()
+        if unwritten is None:
+            unwritten = self._unwritten[owner] = Account()
+        if not self._noted.is_set():  # the writer clears it before it looks, and has to wait for the lock
             self._noted.set()
+        return account, unwritten
 
     def _fails(self, error: StoreFailed) -> None:
         self._noted.set()

@@ -93,10 +93,19 @@ class Account:
         self.voucher_spent += other.voucher_spent
         self.cash_spent += other.cash_spent
         for model, used in other.used.items():
-            mine = self.used.get(model)
-            if mine is None:
-                mine = self.used[model] = Used()
-            mine.add(used)
+            self._of(model).add(used)
+
+    def spend(self, model: str, used: Used, from_voucher: int) -> None:
+        """Take what an answer of `model` costs, so much of it from the voucher."""
+        self.voucher_spent += from_voucher
+        self.cash_spent += used.cost - from_voucher
+        self._of(model).add(used)
+
+    def _of(self, model: str) -> Used:
+        mine = self.used.get(model)
+        if mine is None:
+            mine = self.used[model] = Used()
+        return mine
 
     def sums(self) -> tuple[int, ...]:
         """In the order of the fields, without what was used."""

@@ -16,6 +16,7 @@ import click
 
 from moonbase.cli.compose import compose
 from moonbase.cli.flags import apply_flags
+from moonbase.cli.log_lines import LogLines
 from moonbase.server.app import App
 from moonbase.server.listen import Listener, bind, url_of
 from moonbase.server.platform import Platform
@@ -24,11 +25,11 @@ from moonbase.server.settings import Settings, load_settings
 
 def serve(config: Path | None, flags: dict[str, Any], *, quiet: bool) -> None:
     """Serve until Ctrl-C. Raises `SettingsError`."""
-    _log_to_stderr(quiet=quiet)
+    lines = _log_to_stderr(quiet=quiet)
     settings = apply_flags(load_settings(config) if config else Settings(), flags)
     platform = compose(settings)
     with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises the signal again after a clean leave
-        _run(_serve(platform, settings))
+        _run(_serve(platform, settings, lines))
 
 
 def _run(serving: Coroutine[Any, Any, None]) -> None:
@@ -41,13 +42,14 @@ def _run(serving: Coroutine[Any, Any, None]) -> None:
         uvloop.run(serving)
 
 
-async def _serve(platform: Platform, settings: Settings) -> None:
+async def _serve(platform: Platform, settings: Settings, lines: LogLines) -> None:
     taken = bind(settings.server.host, settings.server.port)
     listener = Listener(App(platform))
     serving = asyncio.create_task(listener.run_on(taken))
     ready = asyncio.create_task(listener.ready.wait())
     await asyncio.wait((serving, ready), return_when=asyncio.FIRST_COMPLETED)
     if listener.ready.is_set():
+        lines.gather(asyncio.get_running_loop())
         # What is loaded by now stays: the collector need not look through it again while answers wait.
         gc.collect()
         gc.freeze()
@@ -57,6 +59,7 @@ async def _serve(platform: Platform, settings: Settings) -> None:
         await serving
     finally:
         await asyncio.wait((serving,))  # Ctrl-C cancels this task, while the server still closes
+        lines.gather(None)
         await _leave_behind()
 
 
@@ -88,24 +91,11 @@ def _say_hello(url: str, platform: Platform, settings: Settings) -> None:
     sys.stdout.flush()
 
 
-class _Lines(logging.Formatter):
-    """The usual lines, with the time written out once a second."""
-
-    _second, _text = -1, ""
-
-    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:
-        second = int(record.created)
-        if second != self._second:
-            self._text = super().formatTime(record)[: -len(",000")]
-            self._second = second
-        return f"{self._text},{int(record.msecs):03d}"
-
-
-def _log_to_stderr(*, quiet: bool) -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Lines("%(asctime)s %(levelname)s %(message)s"))
-    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+def _log_to_stderr(*, quiet: bool) -> LogLines:
+    lines = LogLines(sys.stderr)
+    logging.basicConfig(level=logging.WARNING, handlers=[lines])
     # What the format does not show need not be asked for with every line.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     logging.getLogger("mcp").setLevel(logging.CRITICAL)  # it quotes what it cannot read
     logging.getLogger("moonbase").setLevel(logging.WARNING if quiet else logging.INFO)
+    return lines

@@ -6,8 +6,8 @@ prompt and yields text; `engines.rendered` makes a chat engine of it with `promp
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from typing import Literal, Protocol
+from collections.abc import AsyncGenerator, Coroutine
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -57,6 +57,20 @@ class Engine(Protocol):
     def enforces(self) -> bool:
         """Whether the engine itself holds tool arguments and response formats to their schemas."""
         ...
+
+
+class AtOnce:
+    """Of an engine that can also give an answer in one piece, which costs less where nobody reads it as it is made."""
+
+    def at_once(self, request: ChatRequest) -> Coroutine[Any, Any, list[Event]] | None:
+        """What gives the events that `stream` would yield, all of them, by the same rules; cancelling it stops the
+        generation. None where this request's answer comes as a stream alone."""
+        raise NotImplementedError
+
+
+def at_once(engine: Engine, request: ChatRequest) -> Coroutine[Any, Any, list[Event]] | None:
+    """See `AtOnce`; None of an engine that only streams. What is given must be awaited or closed."""
+    return engine.at_once(request) if isinstance(engine, AtOnce) else None
 
 
 class EngineAround:

@@ -127,19 +127,19 @@ def check_conversation(messages: list[Message], *, thinking: bool, dynamic_tools
         # Histories are long and mostly plain: what a message does not have is not looked into.
         if message.tools is not None:
             _check_tools(index, message, dynamic_tools=dynamic_tools)
-        content = message.content
-        if not isinstance(content, str) or (message.role == "assistant" and not content.strip(" ")):
+        role, content, calls = message.role, message.content, message.tool_calls
+        if not isinstance(content, str) or (role == "assistant" and not content.strip(" ")):
             _check_content(index, message)
-        if message.tool_calls and message.role != "assistant":
+        if calls and role != "assistant":
             _refuse_caller(index, message)
-        if message.role == "tool":
+        if role == "tool":
             _answer_call(message, waiting)
             continue
         if waiting:
             _refuse_unanswered(waiting)
-        if message.tool_calls:
+        if calls:
             _check_reasoning(index, message, thinking=thinking)
-            for call in message.tool_calls:
+            for call in calls:
                 if call.id in seen:
                     raise InvalidRequest(f"Invalid request: tool call id {call.id} is duplicated")
                 seen.add(call.id)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from functools import lru_cache
+from collections.abc import Collection, Sequence
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 import msgspec
-from msgspec.structs import replace
+from msgspec.structs import astuple, replace
 
 from moonbase.contract.cards import ModelCard, Pin, Range, SamplingPolicy
 from moonbase.contract.decoding import convert, decode
 from moonbase.contract.errors import InvalidRequest
+from moonbase.contract.known_tools import KnownTools, read_tools
 from moonbase.contract.logprobs import MAX_TOP
 from moonbase.contract.media import Media, read_media
 from moonbase.contract.media_formats import MediaKind
@@ -111,6 +112,16 @@ class ChatBody(msgspec.Struct, frozen=True):
     answer."""
 
 
+class _Unread(ChatBody, frozen=True):
+    """A body whose tools are JSON still."""
+
+    tools: msgspec.Raw = msgspec.Raw()  # pyright: ignore[reportIncompatibleVariableOverride]
+
+
+_decode_unread = msgspec.json.Decoder(_Unread).decode
+_TOOLS = ChatBody.__struct_fields__.index("tools")
+
+
 class Sampling(msgspec.Struct, frozen=True):
     """How tokens are drawn. `seed` None draws a fresh one."""
 
@@ -121,7 +132,7 @@ class Sampling(msgspec.Struct, frozen=True):
     seed: int | None = None
 
 
-class ChatRequest(msgspec.Struct, frozen=True):
+class ChatRequest(msgspec.Struct, frozen=True, dict=True):
     """A request that has been checked against its card: every rule of the contract holds for it.
 
     `logprobs`: how many alternatives to list beside each token of the content; None where none are asked for.
@@ -147,13 +158,13 @@ class ChatRequest(msgspec.Struct, frozen=True):
     token_ids: bool = False
     streams: bool = False
 
-    @property
+    @cached_property
     def declared(self) -> tuple[Tool, ...]:
         """Every tool that may be called at the end of the conversation: the request's, and those of its messages."""
         brought = [message.tools for message in self.messages if message.tools]
         return (*self.tools, *(tool for tools in brought for tool in tools)) if brought else self.tools
 
-    @property
+    @cached_property
     def calls_made(self) -> int:
         """Tool calls already in the conversation; ids that we issue count on from here (contract.md 2.3)."""
         return sum([len(message.tool_calls) for message in self.messages if message.tool_calls])
@@ -161,7 +172,14 @@ class ChatRequest(msgspec.Struct, frozen=True):
 
 def decode_chat_body(data: bytes) -> ChatBody:
     """Parse a body; raises `InvalidRequest` that names the field, what was expected and what came."""
-    return decode(data, ChatBody)
+    try:
+        body = _decode_unread(data)
+        sent = bytes(body.tools)
+        members: list[Any] = list(astuple(body))
+        members[_TOOLS] = read_tools(sent) if sent else None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return decode(data, ChatBody)  # which says where it is wrong
+    return ChatBody(*members)
 
 
 def resolve(
@@ -179,17 +197,14 @@ def resolve(
         thinking = resolve_thinking(card, body.thinking, body.reasoning_effort)
     check_conversation(body.messages, thinking=thinking.enabled, dynamic_tools=card.dynamic_tools)
     media = read_media(body.messages, sees)
-    tools = body.tools or []
-    declared = [*tools, *(tool for message in body.messages for tool in message.tools or ())]
-    check_tools(declared, level=level)
-    tools, declared = flattened(tools), flattened(declared)
+    tools, declared = _resolve_tools(body, level)
     _check_prediction(body.prediction)
     sampling, n = _resolve_sampling(body, card.sampling, thinking=thinking.enabled)
     return ChatRequest(
         model=body.model,
         card=card,
         messages=tuple(body.messages),
-        tools=tuple(tools),
+        tools=tools,
         tool_choice=resolve_tool_choice(
             body.tool_choice,
             declared,
@@ -208,6 +223,18 @@ def resolve(
         token_ids=bool(body.stream and body.stream_options and body.stream_options.include_internal_content),
         streams=bool(body.stream),
     )
+
+
+def _resolve_tools(body: ChatBody, level: Level) -> tuple[tuple[Tool, ...], Sequence[Tool]]:
+    """The request's tools, and all that it declares, those that its messages bring too; raises `InvalidRequest`."""
+    sent = body.tools or []
+    brought = [message.tools for message in body.messages if message.tools]
+    if isinstance(sent, KnownTools) and not brought:
+        tools = sent.checked(level)
+        return tools, tools
+    declared = [*sent, *(tool for tools in brought for tool in tools)]
+    check_tools(declared, level=level)
+    return tuple(flattened(sent)), flattened(declared)
 
 
 def _resolve_budget(body: ChatBody, card: ModelCard) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -141,7 +141,7 @@ def flattened(tools: Iterable[Tool]) -> list[Tool]:
 
 
 def resolve_tool_choice(
-    value: str | dict[str, Any] | None, tools: list[Tool], *, thinking: bool, requires_while_thinking: bool = False
+    value: str | dict[str, Any] | None, tools: Sequence[Tool], *, thinking: bool, requires_while_thinking: bool = False
 ) -> ToolChoice:
     """The matrix of contract.md 1.6; `tools` are all that the request declares. Raises `InvalidRequest`."""
     choice = _parse_choice(value)

@@ -7,13 +7,13 @@ left of its budget; the reasoning of a later try is counted and not shown.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Coroutine, Sequence
 from contextlib import aclosing
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
-from moonbase.contract.engine import Engine, EngineAround
+from moonbase.contract.engine import AtOnce, Engine, EngineAround, at_once
 from moonbase.contract.errors import UnexpectedOutput
 from moonbase.contract.events import (
     ArgumentsDelta,
@@ -38,7 +38,7 @@ _FREE = (ReasoningEnded, ContentDelta)
 _Increment = TypeVar("_Increment", bound=ReasoningDelta | _Held)
 
 
-class ReaskingEngine(EngineAround):
+class ReaskingEngine(EngineAround, AtOnce):
     """`engine`, whose broken answers are asked for again at most `tries` times, and then end as a failure."""
 
     def __init__(self, engine: Engine, *, tries: int) -> None:
@@ -56,6 +56,25 @@ class ReaskingEngine(EngineAround):
             return self._engine.stream(request)
         return self._choice(request, promises, 0) if request.n == 1 else self._choices(request, promises)
 
+    def at_once(self, request: ChatRequest) -> Coroutine[Any, Any, list[Event]] | None:
+        promises = None if self._engine.enforces else promised(request)
+        if promises is None:
+            return at_once(self._engine, request)
+        asked = at_once(self._engine, request) if request.n == 1 else None
+        return None if asked is None else self._checked(asked, request, promises)
+
+    async def _checked(
+        self, asked: Coroutine[Any, Any, list[Event]], request: ChatRequest, promises: Promises
+    ) -> list[Event]:
+        """The answer that `asked` gives, where it keeps the promises; what comes of it, where it does not."""
+        events = await asked
+        look = Look(promises, self._validators)
+        for event in events:
+            look.take(event)
+        if events and isinstance(end := events[-1], Finished) and _fault(look, end) is None:
+            return events
+        return [event async for event in self._choice(request, promises, 0, first=events)]
+
     async def _choices(self, request: ChatRequest, promises: Promises) -> AsyncGenerator[Event, None]:
         """Several answers, one after the other; the prompt is told of once."""
         for choice in range(request.n):
@@ -66,12 +85,16 @@ class ReaskingEngine(EngineAround):
                     if isinstance(event, Failed):
                         return
 
-    async def _choice(self, request: ChatRequest, promises: Promises, choice: int) -> AsyncGenerator[Event, None]:
-        """One answer, through as many tries as it takes; its usage is that of all of them."""
+    async def _choice(
+        self, request: ChatRequest, promises: Promises, choice: int, *, first: Sequence[Event] | None = None
+    ) -> AsyncGenerator[Event, None]:
+        """One answer, through as many tries as it takes; its usage is that of all of them. `first`: the events of the
+        first try, where it has been made."""
         told = _Told()
         for tried in range(self._tries + 1):
             attempt = _Attempt(promises, Look(promises, self._validators), choice, told)
-            async with aclosing(self._engine.stream(request)) as events:
+            made = self._engine.stream(request) if tried or first is None else _given(first)
+            async with aclosing(made) as events:
                 async for event in events:
                     for heard in attempt.take(event):
                         yield heard
@@ -159,8 +182,7 @@ class _Attempt:
 
     def _end(self, end: Finished) -> list[Event]:
         self.spent = end.usage
-        # An answer that its budget cut is told as such; the client sees the finish reason (contract.md 2.1).
-        fault = self._look.fault() if end.finish_reason in ("stop", "tool_calls") else None
+        fault = _fault(self._look, end)
         if fault is not None:
             self.fault = fault
             return []
@@ -174,6 +196,17 @@ class _Attempt:
         if isinstance(event, ReasoningEnded):
             return not self._told.closed
         return not (isinstance(event, ContentDelta) and self._told.said and self._look.calls)
+
+
+def _fault(look: Look, end: Finished) -> str | None:
+    """What is wrong with an answer. One that its budget cut is told as such; the client sees the finish reason
+    (contract.md 2.1)."""
+    return look.fault() if end.finish_reason in ("stop", "tool_calls") else None
+
+
+async def _given(events: Sequence[Event]) -> AsyncGenerator[Event, None]:
+    for event in events:
+        yield event
 
 
 def _complaint(fault: str, times: int) -> str:

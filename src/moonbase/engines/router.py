@@ -4,16 +4,17 @@ fails before its first byte is tried elsewhere."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Generator, Sequence
 from contextlib import aclosing, contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
-from moonbase.contract.engine import Engine
+from moonbase.contract.engine import AtOnce, Engine, at_once
 from moonbase.contract.errors import ApiError, Unavailable
 from moonbase.contract.events import Event, Failed, PromptRead
 from moonbase.contract.media_formats import MediaKind
 from moonbase.contract.request import ChatRequest
 from moonbase.engines.affinity import Affinity, Marks, beginnings
+from moonbase.engines.http.body import comes_in_frames
 from moonbase.engines.standing import PASSING, Pause, Standing
 
 _PATIENCE = 4
@@ -30,7 +31,7 @@ class Member(Engine, Protocol):
     async def check(self) -> bool: ...
 
 
-class RouterEngine:
+class RouterEngine(AtOnce):
     """`members` as one engine, which can do what each of them can."""
 
     def __init__(self, members: Sequence[Member], *, pause: Pause = asyncio.sleep) -> None:
@@ -92,6 +93,32 @@ class RouterEngine:
                 return
         yield failure
 
+    def at_once(self, request: ChatRequest) -> Coroutine[Any, Any, list[Event]] | None:
+        if comes_in_frames(request) or not all(isinstance(member, AtOnce) for member in self.members):
+            return None
+        return self._at_once(request)
+
+    async def _at_once(self, request: ChatRequest) -> list[Event]:
+        """As `stream`: of a member that fails before it says anything nothing is told."""
+        marks = beginnings(request)
+        events: list[Event] = [Failed(_nobody())]
+        for index in self._order(marks):
+            standing = self.standings[index]
+            with self._serving(index):
+                events = await _all(self.members[index], request)
+            last = events[-1]
+            failure = last if isinstance(last, Failed) and isinstance(last.error, PASSING) else None
+            if failure is not None and all(isinstance(event, PromptRead | Failed) for event in events):
+                standing.failed(failure.error)
+                events = [failure]
+                continue
+            standing.succeeded()
+            self._affinity.read(marks, index)
+            if failure is not None:
+                standing.failed(failure.error)
+            return events
+        return events
+
     async def _attempt(self, index: int, request: ChatRequest, marks: Marks) -> AsyncGenerator[Event | _Refused, None]:
         """The answer of one member; or, before anything of it, why there is none and another may be asked."""
         standing, prompt = self.standings[index], None
@@ -143,6 +170,11 @@ class RouterEngine:
             yield
         finally:
             standing.in_flight -= 1
+
+
+async def _all(member: Member, request: ChatRequest) -> list[Event]:
+    asked = at_once(member, request)
+    return [event async for event in member.stream(request)] if asked is None else await asked
 
 
 class _Refused:

@@ -17,6 +17,18 @@ def kept_reasoning(messages: Sequence[Message], *, keep_all: bool) -> list[bool]
     return [keep_all or index > turn_begins for index in range(len(messages))]
 
 
+def named_as_in_prompt(messages: Sequence[Message]) -> bool:
+    """Whether the calls have the ids of `prompt_call_ids` already, and so the messages that answer them."""
+    count = 0
+    for message in messages:
+        if message.tool_calls:
+            for call in message.tool_calls:
+                if call.id != f"functions.{call.function.name}:{count}":
+                    return False
+                count += 1
+    return True
+
+
 def prompt_call_ids(messages: Sequence[Message]) -> Iterator[list[str]]:
     """For each message, the ids that its calls (or the call that it answers) have in a Kimi prompt.
 

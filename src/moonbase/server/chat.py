@@ -10,6 +10,7 @@ from functools import partial
 import msgspec
 
 from moonbase.contract.chunks import ChunkWriter
+from moonbase.contract.engine import at_once
 from moonbase.contract.errors import ClientClosed, InvalidRequest, UnexpectedOutput
 from moonbase.contract.events import Event, Failed
 from moonbase.contract.fold import Fold, unfinished
@@ -23,7 +24,7 @@ from moonbase.server.exchange import Exchange
 from moonbase.server.journal import Entry
 from moonbase.server.platform import Platform, Served
 from moonbase.server.preparing import Preparation, Prepared
-from moonbase.server.stream import each
+from moonbase.server.stream import Take, each, together
 from moonbase.server.wire import EVENT_STREAM, JSON, NO_CACHE, Headers, off_loop
 from moonbase.tools.calls import Calls
 from moonbase.tools.loop import ToolLoop
@@ -81,7 +82,7 @@ class _Answer:
     async def whole(self) -> None:
         fold = self._fold
         try:
-            failed = await each(self._events(), self._platform.drain, self._exchange, fold.add)
+            failed = await self._all(fold.add)
         finally:
             self._log()
         if failed is not None:
@@ -93,6 +94,13 @@ class _Answer:
         await self._remember(fold)
         self._entry.status = 200
         self._exchange.respond(200, _encode(completion), [JSON, *self._headers(fold)])
+
+    async def _all(self, take: Take) -> Failed | None:
+        """`take` the events, however the engine gives them; nobody reads them as they come."""
+        asked = at_once(self._served.engine, self._request) if self._plan is None else None
+        if asked is None:
+            return await each(self._events(), self._platform.drain, self._exchange, take)
+        return await together(asked, self._platform.drain, self._exchange, take)
 
     async def stream(self, options: StreamOptions) -> None:
         writer = self._writer(options)
@@ -171,9 +179,12 @@ class _Answer:
             self.charge()
             for messages, answers in read_turns(fold, self._request.messages):
                 asked = answers_as_asked(self._platform.sealer, answers, owner=self._owner)
-                note = partial(self._platform.recall.remember, self._owner, messages, asked)
-                shown = self._request.media
-                await off_loop(note, size=sum(len(media.data) for media in shown) if shown else 0)
+                remember = self._platform.recall.remember
+                if shown := self._request.media:
+                    note = partial(remember, self._owner, messages, asked)
+                    await off_loop(note, size=sum(len(media.data) for media in shown))
+                else:
+                    remember(self._owner, messages, asked)
             self.leave()
             await self._platform.recall.remembered()
             if self._admission is not None:
@@ -186,11 +197,10 @@ class _Answer:
         if not self._charged and charges:
             self._charged = True
             card = self._served.card
-            charge = partial(self._platform.ledger.charge, self._owner, card.id, card.price)
-            *steps, last = charges
-            for usage in steps:
-                charge(usage)
-            charge(last, searches=self._fold.handed_out(WEB_SEARCH))
+            charge = self._platform.ledger.charge
+            for usage in charges[:-1]:
+                charge(self._owner, card.id, card.price, usage)
+            charge(self._owner, card.id, card.price, charges[-1], searches=self._fold.handed_out(WEB_SEARCH))
 
     def leave(self) -> None:
         """There is room for another request of this key. A second call changes nothing."""

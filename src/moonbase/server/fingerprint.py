@@ -37,9 +37,9 @@ class Fingerprint:
     def add(self, messages: Sequence[Message]) -> None:
         begins = last_user_index(messages)
         values = [
-            # As `_said` has it: most messages are plain text, and there may be hundreds.
-            (message.role, message.content.strip(), (), ())
-            if isinstance(message.content, str) and not message.tool_calls
+            # As `_said` has it: most messages are text, and there may be hundreds.
+            (message.role, message.content.strip(), (), _values(message.tool_calls) if message.tool_calls else ())
+            if isinstance(message.content, str)
             else _said(message.role, message)
             for message in messages
         ]
@@ -70,8 +70,8 @@ def _said(role: str, message: Message | AssistantMessage) -> _Said:
     content, calls = message.content, message.tool_calls
     if isinstance(content, list):
         assert isinstance(message, Message)
-        return role, message.text.strip(), [_url(part.url) for part in content if part.url], _values(calls)
-    return role, content.strip() if isinstance(content, str) else "", (), _values(calls)
+        return role, message.text.strip(), [_url(part.url) for part in content if part.url], _values(calls or ())
+    return role, content.strip() if isinstance(content, str) else "", (), _values(calls or ())
 
 
 def _lines(values: Sequence[_Said]) -> bytes:
@@ -89,16 +89,17 @@ def _line(value: _Said) -> bytes:
         return json.dumps(value, sort_keys=True).encode() + b"\n"
 
 
-def _values(calls: list[ToolCall] | None) -> Sequence[tuple[str, object]]:
-    return [(call.function.name, _value(call.function.arguments)) for call in calls] if calls else ()
-
-
-def _value(arguments: str) -> object:
-    """The same for the same JSON value; the text itself where it is none."""
-    try:
-        return _decode(arguments)
-    except (ValueError, RecursionError):
-        return arguments
+def _values(calls: Sequence[ToolCall]) -> list[tuple[str, object]]:
+    """The arguments of each call: the same for the same JSON value; the text itself where it is none."""
+    values: list[tuple[str, object]] = []
+    for call in calls:
+        function = call.function
+        try:
+            value = _decode(function.arguments)
+        except (ValueError, RecursionError):
+            value = function.arguments
+        values.append((function.name, value))
+    return values
 
 
 def _url(url: str) -> str:

@@ -65,11 +65,13 @@ class Recall:
         told = [answer for answer in answers if answer.reasoning_content and (answer.content or answer.tool_calls)]
         if not told:
             return
-        fingerprint = Fingerprint(messages)
-        conversation, turn, now = fingerprint.conversation(), fingerprint.turn(), self._clock()
-        places = [Place(owner, conversation, turn, answer_digest(answer)) for answer in told]
+        fingerprint, now = Fingerprint(messages), self._clock()
+        conversation, turn = fingerprint.conversation(), fingerprint.turn()
         self._shelf.note(
-            [Row(place, answer.reasoning_content or "", now) for place, answer in zip(places, told, strict=True)]
+            [
+                Row(Place(owner, conversation, turn, answer_digest(answer)), answer.reasoning_content or "", now)
+                for answer in told
+            ]
         )
 
     async def remembered(self) -> None:

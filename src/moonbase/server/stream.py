@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import types
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from typing import Any
 
 from moonbase.contract.errors import Unavailable, UnexpectedOutput
@@ -33,21 +33,47 @@ async def each(
     leaves. Closes `engine`, which stops the generation.
     """
     if drain.expired:
-        return Failed(_leaving(), "server_interrupted")
+        return _interrupted(_leaving())
+    taken = _taken(engine, take) if pause is None else _flowed(engine, exchange, take, pause)
+    try:
+        return await _watched(taken, drain, exchange)
+    finally:
+        await engine.aclose()
+
+
+async def together(
+    asked: Coroutine[Any, Any, list[Event]], drain: Drain, exchange: Exchange, take: Take
+) -> Failed | None:
+    """As `each`, of events that `asked` gives all at once; cancelling that stops the generation."""
+    if drain.expired:
+        asked.close()
+        return _interrupted(_leaving())
+    return await _watched(_all(asked, take), drain, exchange)
+
+
+async def _watched(work: Coroutine[Any, Any, Failed | None], drain: Drain, exchange: Exchange) -> Failed | None:
+    """`work`, which is cancelled when the client or the server leaves."""
     try:
         with Interruptible(exchange.task) as interrupt:
             cut = drain.watch(lambda: interrupt(_leaving()))
             exchange.watch(lambda: interrupt(left()))
             try:
-                return await (_taken(engine, take) if pause is None else _flowed(engine, exchange, take, pause))
+                return await work
             except Exception:
                 return _raised()
             finally:
                 exchange.unwatch()
                 drain.unwatch(cut)
-                await engine.aclose()
     except Unavailable as error:
-        return Failed(error, "server_interrupted")
+        return _interrupted(error)
+
+
+async def _all(asked: Coroutine[Any, Any, list[Event]], take: Take) -> Failed | None:
+    for event in await asked:
+        if isinstance(event, Failed):
+            return event
+        take(event)
+    return None
 
 
 async def _taken(engine: AsyncGenerator[Event, None], take: Take) -> Failed | None:
@@ -105,6 +131,10 @@ def _raised() -> Failed:
     """An engine MUST NOT raise; should one do so, its answer still ends as the contract says."""
     logger.exception("an engine raised instead of yielding a failure")
     return Failed(UnexpectedOutput("invalid state transition: the engine failed"))
+
+
+def _interrupted(error: Unavailable) -> Failed:
+    return Failed(error, "server_interrupted")
 
 
 def _leaving() -> Unavailable:

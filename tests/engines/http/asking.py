@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from moonbase.contract.cards import CARDS
-from moonbase.contract.engine import Engine
+from moonbase.contract.engine import Engine, at_once
 from moonbase.contract.errors import ApiError
 from moonbase.contract.events import Event, Failed, Finished
 from moonbase.contract.fold import Fold
@@ -23,8 +23,10 @@ def asking(*messages: Json, model: str = "kimi-k2.6", **extra: Any) -> ChatReque
 
 
 async def events_of(engine: Engine, request: ChatRequest | None = None) -> list[Event]:
-    """Every event; the last ends the answer, and nothing follows it."""
-    events = [event async for event in engine.stream(request or asking())]
+    """Every event, asked for as the server does; the last ends the answer, and nothing follows it."""
+    request = request or asking()
+    asked = None if request.streams else at_once(engine, request)
+    events = [event async for event in engine.stream(request)] if asked is None else await asked
     assert isinstance(events[-1], Finished | Failed), events
     assert not any(isinstance(event, Failed) for event in events[:-1])
     return events

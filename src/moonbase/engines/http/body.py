@@ -16,7 +16,7 @@ from moonbase.contract.messages import Message, ToolCall
 from moonbase.contract.request import ChatRequest
 from moonbase.contract.tools import NamedChoice, Tool
 from moonbase.engines.http.dialect import Dialect, Members
-from moonbase.prompt.history import kept_reasoning, prompt_call_ids
+from moonbase.prompt.history import kept_reasoning, named_as_in_prompt, prompt_call_ids
 
 _PARAMETERS = ("temperature", "top_p", "presence_penalty", "frequency_penalty")
 
@@ -50,10 +50,15 @@ def chat_body(
     return members
 
 
+def comes_in_frames(request: ChatRequest) -> bool:
+    """Whether the upstream is asked to stream. For a client that waits for the whole answer, one that comes whole is as
+    fast and costs less to read; only a stream says what each of several choices counts, and which tokens an increment
+    holds."""
+    return request.streams or request.n > 1 or request.token_ids
+
+
 def _travel(request: ChatRequest, dialect: Dialect) -> Members:
-    """For a client that waits for the whole answer, one that comes whole is as fast and costs less to read; only a
-    stream says what each of several choices counts, and which tokens an increment holds."""
-    if request.streams or request.n > 1 or request.token_ids:
+    if comes_in_frames(request):
         return {"stream": True, "stream_options": dialect.options}
     return {"stream": False}
 
@@ -110,7 +115,7 @@ def _form(request: ChatRequest, dialect: Dialect) -> Members:
 def _tool(tool: Tool, dialect: Dialect) -> Members:
     """A built-in function is the platform's word; to other servers it is a function like any (vLLM 0.32 refuses it)."""
     kind = tool.type if dialect.platform else "function"
-    return {"type": kind, "function": msgspec.to_builtins(tool.function)}
+    return {"type": kind, "function": tool.function}
 
 
 def _messages(request: ChatRequest, dialect: Dialect, inline: ThinkMarks | None) -> list[Any]:
@@ -167,12 +172,11 @@ def _message(message: Message, dialect: Dialect, keep: bool, inline: ThinkMarks 
 
 def _renamed(messages: Sequence[Message]) -> Sequence[Message]:
     """The conversation with its calls named as the Kimi prompt format has it (contract.md 2.3, 13)."""
+    if named_as_in_prompt(messages):
+        return messages
     renamed: list[Message] = []
     for message, ids in zip(messages, prompt_call_ids(messages), strict=True):
         if message.tool_calls:
-            if [call.id for call in message.tool_calls] == ids:
-                renamed.append(message)
-                continue
             calls = [ToolCall(id, call.function, call.type) for call, id in zip(message.tool_calls, ids, strict=True)]
             message = replace(message, tool_calls=calls)
         elif ids and message.tool_call_id != ids[0]:

@@ -14,6 +14,8 @@ import httptools
 HIGH_WATER = 256 * 1024
 """Bytes that may wait for a slow reader before the socket is left unread, and the upstream has to wait."""
 MAX_HEAD = 64 * 1024
+_LARGE = 32 * 1024
+"""Bytes of a body beyond which copying them would cost more than a second write."""
 _GRACE = 1.0
 """Seconds in which a body whose end is known by its content may end by HTTP's rules, to keep the connection."""
 
@@ -72,8 +74,10 @@ class Connection(asyncio.Protocol):
         self.used += 1
         if self._transport is None or self._lost is not None:
             return  # whoever reads is told
-        self._transport.write(head + body if len(body) < HIGH_WATER else head)
-        if len(body) >= HIGH_WATER:
+        if len(body) < _LARGE:
+            self._transport.write(head + body)
+        else:
+            self._transport.write(head)
             self._transport.write(body)
         self._touch()
         if self._timer is None:
@@ -180,8 +184,7 @@ class Connection(asyncio.Protocol):
     def on_message_complete(self) -> None:
         if not self._headed:
             return  # an interim reply
-        self._complete = True
-        self._stop_timer()
+        self._complete = True  # the timer stays: the next exchange moves its deadline, and needs none of its own
         if self._leaving:
             self._rest()
 
@@ -214,7 +217,7 @@ class Connection(asyncio.Protocol):
         self._deadline = self._loop.time() + self._silence
 
     def _check(self) -> None:
-        """One timer for the whole exchange: bytes only move its deadline."""
+        """One timer for exchanges one after the other: requests and bytes only move its deadline."""
         self._timer = None
         if self._complete or self._lost is not None:
             return

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Coroutine
 from typing import Any, NamedTuple
 
 import msgspec
 from msgspec.structs import replace
 
+from moonbase.contract.engine import AtOnce
 from moonbase.contract.errors import ApiError, InvalidRequest, UnexpectedOutput
 from moonbase.contract.events import Event, Failed, PromptRead
 from moonbase.contract.formats import ThinkMarks
@@ -19,7 +20,7 @@ from moonbase.contract.reading import DONE
 from moonbase.contract.request import ChatRequest
 from moonbase.contract.sse import Reader
 from moonbase.engines.http.answer import AnswerReader
-from moonbase.engines.http.body import chat_body
+from moonbase.engines.http.body import chat_body, comes_in_frames
 from moonbase.engines.http.client import Client, Reply
 from moonbase.engines.http.connection import Broken
 from moonbase.engines.http.counting import count_tokens
@@ -55,7 +56,7 @@ class _Way(NamedTuple):
     dialect: Dialect
 
 
-class HttpEngine:
+class HttpEngine(AtOnce):
     """`client`'s upstream as an engine. `model` is its name there: without one, the client's where the upstream lists
     it, or the only one that it lists. `sees`: what it can be shown; None asks the upstream."""
 
@@ -158,6 +159,43 @@ class HttpEngine:
                 yield event
         except ApiError as error:
             yield Failed(error)
+
+    def at_once(self, request: ChatRequest) -> Coroutine[Any, Any, list[Event]] | None:
+        return None if comes_in_frames(request) else self._at_once(request)
+
+    async def _at_once(self, request: ChatRequest) -> list[Event]:
+        """As `stream`, for an answer that the upstream is asked to give whole."""
+        answer: AnswerReader | None = None
+        events: list[Event] = []
+        try:
+            async with await self._reply_to(request) as reply:
+                answer = AnswerReader(request, self.dialect, _prompt_of(reply), early=self._early)
+                frames, waiting = _frames_of(reply), 0
+                while not answer.over and (data := await reply.read()):
+                    waiting += len(data)
+                    for payload in frames.feed(data):  # of a server that streams all the same
+                        waiting = 0
+                        events += self._heard(answer, payload)
+                    if waiting > _FRAME_BYTES:
+                        raise UnexpectedOutput("invalid state transition: the engine sent a frame without an end")
+                for payload in frames.close():
+                    events += self._heard(answer, payload)
+                events += answer.close()
+                if not answer.whole:
+                    reply.cut()
+                self._learn(answer)
+        except Broken as broken:
+            logger.log(self._loudness, "the upstream %s failed: %s", self.name, broken.reason)
+            events += self._cut_off(answer, broken)
+        except ApiError as error:
+            events.append(Failed(error))
+        return events
+
+    def _heard(self, answer: AnswerReader, payload: bytes) -> list[Event]:
+        events = answer.feed(payload)
+        if events and isinstance(failed := events[-1], Failed):
+            events[-1] = self._told(failed)
+        return events
 
     async def _reply_to(self, request: ChatRequest) -> Reply:
         """A reply that is an answer; raises `ApiError` for any other. What is refused for how it was asked is asked for
