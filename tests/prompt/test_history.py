@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from moonbase.contract.messages import Message
-from moonbase.prompt.history import kept_reasoning, prompt_call_ids
+from moonbase.prompt.history import kept_reasoning, named_as_in_prompt, prompt_call_ids
 
 
 def conversation(letters: str) -> list[Message]:
@@ -63,3 +63,20 @@ def test_calls_are_numbered_over_the_whole_conversation_whatever_the_client_call
         ["functions.date:2"],
         ["functions.date:2"],
     ]
+
+
+def test_calls_that_are_named_so_already() -> None:
+    """What needs no other ids is known without making them, and answers to calls follow the calls."""
+
+    def conversation(*ids: str) -> list[Message]:
+        called = [{"id": id, "function": {"name": "date"}} for id in ids]
+        told = [{"role": "tool", "tool_call_id": id, "content": "1"} for id in ids]
+        sent = [{"role": "user", "content": "x"}, {"role": "assistant", "tool_calls": called}, *told]
+        return msgspec.convert(sent, list[Message])
+
+    for ids in ((), ("functions.date:0",), ("functions.date:0", "functions.date:1")):
+        messages = conversation(*ids)
+        assert named_as_in_prompt(messages)
+        assert [id for each in prompt_call_ids(messages) for id in each] == [*ids, *ids]
+    for ids in (("date:0",), ("functions.date:1",), ("functions.date:1", "functions.date:0"), ("functions.look:0",)):
+        assert not named_as_in_prompt(conversation(*ids))

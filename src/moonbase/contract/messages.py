@@ -128,7 +128,7 @@ def check_conversation(messages: list[Message], *, thinking: bool, dynamic_tools
         if message.tools is not None:
             _check_tools(index, message, dynamic_tools=dynamic_tools)
         role, content, calls = message.role, message.content, message.tool_calls
-        if not isinstance(content, str) or (role == "assistant" and not content.strip(" ")):
+        if not isinstance(content, str) or (role == "assistant" and not (calls or content.strip(" "))):
             _check_content(index, message)
         if calls and role != "assistant":
             _refuse_caller(index, message)
@@ -138,7 +138,8 @@ def check_conversation(messages: list[Message], *, thinking: bool, dynamic_tools
         if waiting:
             _refuse_unanswered(waiting)
         if calls:
-            _check_reasoning(index, message, thinking=thinking)
+            if thinking and not message.has_reasoning:
+                _refuse_thoughtless(index)
             for call in calls:
                 if call.id in seen:
                     raise InvalidRequest(f"Invalid request: tool call id {call.id} is duplicated")
@@ -221,8 +222,7 @@ def _check_part(place: str, role: Role, part: Part) -> None:
         raise InvalidRequest(f"Invalid request: the `{place}.{part.type}` field in the request is required")
 
 
-def _check_reasoning(index: int, message: Message, *, thinking: bool) -> None:
-    if thinking and not message.has_reasoning:
-        raise InvalidRequest(
-            f"thinking is enabled but reasoning_content is missing in assistant tool call message at index {index}"
-        )
+def _refuse_thoughtless(index: int) -> NoReturn:
+    raise InvalidRequest(
+        f"thinking is enabled but reasoning_content is missing in assistant tool call message at index {index}"
+    )

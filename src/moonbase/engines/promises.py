@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator, ValidationError
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
-from moonbase.contract.events import ArgumentsDelta, ContentDelta, Event, ToolCallOpened
+from moonbase.contract.events import ArgumentsDelta, ContentDelta, Event, Finished, ToolCallOpened
 from moonbase.contract.grammar import Schema
 from moonbase.contract.mfjs_report import is_array, is_object
 from moonbase.contract.promised import promised_calls, promised_content
@@ -45,6 +45,13 @@ def promised(request: ChatRequest) -> Promises | None:
         calls={name: {"type": "object", **each.schema} for name, each in calls.items()},
         forced=request.tool_choice not in ("auto", "none"),
     )
+
+
+def keeps_all(request: ChatRequest, events: Sequence[Event]) -> bool:
+    """Whether `events` are a whole answer that keeps any promise: free text, which nothing was asked of."""
+    form = request.response_format
+    free = request.tool_choice in ("auto", "none") and (form is None or form.type == "text")
+    return free and isinstance(events[-1], Finished) and not any(isinstance(one, ToolCallOpened) for one in events)
 
 
 class Look:

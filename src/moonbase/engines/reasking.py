@@ -31,7 +31,7 @@ from moonbase.contract.events import (
     Usage,
 )
 from moonbase.contract.request import ChatRequest, Sampling
-from moonbase.engines.promises import Look, Promises, Validators, promised
+from moonbase.engines.promises import Look, Promises, Validators, keeps_all, promised
 
 _Held = ReasoningEnded | ContentDelta | ToolCallOpened | ArgumentsDelta
 _FREE = (ReasoningEnded, ContentDelta)
@@ -57,21 +57,20 @@ class ReaskingEngine(EngineAround, AtOnce):
         return self._choice(request, promises, 0) if request.n == 1 else self._choices(request, promises)
 
     def at_once(self, request: ChatRequest) -> Coroutine[Any, Any, list[Event]] | None:
-        promises = None if self._engine.enforces else promised(request)
-        if promises is None:
-            return at_once(self._engine, request)
         asked = at_once(self._engine, request) if request.n == 1 else None
-        return None if asked is None else self._checked(asked, request, promises)
+        return asked if asked is None or self._engine.enforces else self._checked(asked, request)
 
-    async def _checked(
-        self, asked: Coroutine[Any, Any, list[Event]], request: ChatRequest, promises: Promises
-    ) -> list[Event]:
-        """The answer that `asked` gives, where it keeps the promises; what comes of it, where it does not."""
+    async def _checked(self, asked: Coroutine[Any, Any, list[Event]], request: ChatRequest) -> list[Event]:
+        """The answer that `asked` gives, where it keeps what was promised; what comes of it, where it does not."""
         events = await asked
+        # Most answers are free text: what others were promised need not be worked out for them.
+        promises = None if keeps_all(request, events) else promised(request)
+        if promises is None:
+            return events
         look = Look(promises, self._validators)
         for event in events:
             look.take(event)
-        if events and isinstance(end := events[-1], Finished) and _fault(look, end) is None:
+        if isinstance(end := events[-1], Finished) and _fault(look, end) is None:
             return events
         return [event async for event in self._choice(request, promises, 0, first=events)]
 

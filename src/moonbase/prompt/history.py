@@ -13,8 +13,8 @@ def kept_reasoning(messages: Sequence[Message], *, keep_all: bool) -> list[bool]
     The current turn's always does: everything after the last user message, which is the tool loop that the model is
     in. Earlier turns' only with keep "all" (contract.md 1.3).
     """
-    turn_begins = last_user_index(list(messages))
-    return [keep_all or index > turn_begins for index in range(len(messages))]
+    before = 0 if keep_all else last_user_index(messages) + 1
+    return [False] * before + [True] * (len(messages) - before)
 
 
 def named_as_in_prompt(messages: Sequence[Message]) -> bool:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import logging
 import random
+import re
 import time
 from dataclasses import dataclass, field
 
 from moonbase.contract.events import Usage
 
 logger = logging.getLogger("moonbase.access")
+
+_PLAIN = re.compile(r"[!-\[\]-~]{0,120}\Z")
+"""What can stand in the log as it is: printable ASCII without blanks and backslashes."""
 
 
 @dataclass(slots=True)
@@ -83,6 +87,6 @@ class _Line(logging.LogRecord):
 
 def _printable(text: str) -> str:
     """Text from a client cannot forge a line of the log."""
-    if len(text) <= 120 and text.isascii() and text.isprintable() and " " not in text and "\\" not in text:
+    if _PLAIN.match(text):
         return text
     return text[:120].encode("unicode_escape").decode("ascii").replace(" ", "\\x20")

@@ -129,7 +129,7 @@ def missing_reasoning(messages: list[Message], *, keep_all: bool) -> list[int]:
         for index, message in enumerate(messages)
         if message.role == "assistant"
         and (keep_all or index > turn_begins or message.tool_calls)
-        and not message.reasoning.strip()
+        and not (isinstance(message.reasoning_content, str) and message.reasoning_content.strip())
         and (message.tool_calls or message.text.strip())
     ]
 

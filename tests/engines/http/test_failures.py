@@ -188,6 +188,22 @@ async def test_silence() -> None:
         await engine.close()
 
 
+async def test_silence_after_another_exchange() -> None:
+    """The connection has its timer from before, and no longer than it should."""
+
+    async def nothing(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        await asyncio.Event().wait()
+
+    good = whole({"choices": [{"message": {"content": "It"}, "finish_reason": "stop"}]})
+    async with upstream(good, nothing) as stub:
+        engine = http_engine(stub.url, "vllm", silence_s=0.2)
+        async with asyncio.timeout(10):
+            assert (await answer_of(engine, asking(**OFF)))["content"] == "It"
+            assert (await failure_of(engine)).status == 503
+            await stub.left.wait()
+        await engine.close()
+
+
 async def test_a_connection_that_was_closed_while_idle_is_not_used() -> None:
     """uvicorn closes one after 5 seconds; a request may be on its way just then."""
     good = stream(delta(content="It"), delta("stop"), totals())

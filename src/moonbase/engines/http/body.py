@@ -125,28 +125,33 @@ def _messages(request: ChatRequest, dialect: Dialect, inline: ThinkMarks | None)
     kept = kept_reasoning(request.messages, keep_all=request.thinking.keep_all)
     messages = _renamed(request.messages) if dialect.thread_ids and request.calls_made else request.messages
     as_sent = inline is None and dialect.reasoning == ("reasoning_content",)
-    return [
-        (as_sent and _as_sent(message, keep)) or _message(message, dialect, keep, inline)
-        for message, keep in zip(messages, kept, strict=True)
-        if message.tools is None  # they are declared with the others
-    ]
+    travelling: list[Any] = []
+    for message, keep in zip(messages, kept, strict=True):
+        if message.tools is not None:
+            continue  # they are declared with the others
+        if not (as_sent and _travels(message)):
+            travelling.append(_message(message, dialect, keep, inline))
+        elif keep or message.reasoning_content is UNSET:
+            travelling.append(message)
+        else:
+            travelling.append(_without_reasoning(message))
+    return travelling
 
 
-def _as_sent(message: Message, keep: bool) -> Message | None:
-    """A message that can travel as it came, with or without its reasoning, to a server that reads reasoning under the
-    platform's name; None for any other. Taking a long conversation apart costs more than all else here."""
-    reasoning = message.reasoning_content
-    if (
-        not isinstance(message.content, str)
-        or message.partial is not None
-        or reasoning is None
-        or message.name == ""
-        or message.tool_calls == []
-        or message.tool_call_id == ""
-    ):
-        return None
-    if keep or reasoning is UNSET:
-        return message
+def _travels(message: Message) -> bool:
+    """Whether a message can travel as it came, but perhaps for its reasoning, to a server that reads that under the
+    platform's name. Taking a long conversation apart costs more than all else here."""
+    return (
+        isinstance(message.content, str)
+        and message.partial is None
+        and message.reasoning_content is not None
+        and message.name != ""
+        and message.tool_calls != []
+        and message.tool_call_id != ""
+    )
+
+
+def _without_reasoning(message: Message) -> Message:
     return Message(message.role, message.content, message.name, UNSET, message.tool_calls, message.tool_call_id)
 
 
