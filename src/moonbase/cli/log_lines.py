@@ -30,10 +30,11 @@ class LogLines(logging.StreamHandler[TextIO]):
             self._waiting.append(self.format(record))
         except Exception:  # as logging has it: a line that cannot be written must not end what it tells of
             self.handleError(record)
-        if self._loop is None or record.levelno > logging.INFO or threading.get_ident() != self._thread:
+        loop = self._loop
+        if loop is None or loop.is_closed() or record.levelno > logging.INFO or threading.get_ident() != self._thread:
             self.flush()
         elif len(self._waiting) == 1:
-            self._loop.call_soon(self.flush)
+            loop.call_soon(self.flush)
 
     def flush(self) -> None:
         """Write what waits."""
