@@ -7,89 +7,30 @@ What varies between servers is taken as it comes: `reasoning` for `reasoning_con
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import msgspec
 
 from moonbase.contract.errors import ApiError, UnexpectedOutput
-from moonbase.contract.events import Event, Failed, PromptRead, StepEnded, ToolResult, Usage
+from moonbase.contract.events import (
+    ContentDelta,
+    Event,
+    Failed,
+    PromptRead,
+    ReasoningDelta,
+    StepEnded,
+    ToolResult,
+    Usage,
+)
 from moonbase.contract.reading_choice import ChoiceReader, Delta, as_reason
 from moonbase.contract.reading_errors import failure_of, failure_of_reason
+from moonbase.contract.reading_frame import Frame, FrameUsage, LoopTold, decode
+from moonbase.contract.reading_run import Run, begin_run
 
 DONE = b"[DONE]"
-
-
-class _Details(msgspec.Struct, frozen=True):
-    reasoning_tokens: int | None = None
-    cached_tokens: int | None = None
-
-
-class _Usage(msgspec.Struct, frozen=True):
-    """Usage as others write it: `cached_tokens` and `reasoning_tokens` flat or nested, details absent or null
-    (contract.md 2.2)."""
-
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    cached_tokens: int | None = None
-    reasoning_tokens: int | None = None
-    prompt_tokens_details: _Details | None = None
-    completion_tokens_details: _Details | None = None
-
-    def counts(self) -> Usage:
-        prompt, completion = self.prompt_tokens_details or _Details(), self.completion_tokens_details or _Details()
-        cached = prompt.cached_tokens if self.cached_tokens is None else self.cached_tokens
-        return Usage(
-            prompt_tokens=self.prompt_tokens or 0,
-            completion_tokens=self.completion_tokens or 0,
-            reasoning_tokens=completion.reasoning_tokens or self.reasoning_tokens or 0,
-            cached_tokens=cached or 0,
-        )
-
-
-class _Choice(msgspec.Struct, frozen=True):
-    """`message` stands in answers that are not streamed, in place of all deltas."""
-
-    index: int | None = None
-    delta: Delta | None = None
-    message: Delta | None = None
-    finish_reason: str | None = None
-    usage: _Usage | None = None
-    logprobs: Any = None
-    token_ids: Any = None
-
-
-class _Step(msgspec.Struct, frozen=True):
-    finish_reason: str | None = None
-    usage: _Usage | None = None
-
-
-class _Result(msgspec.Struct, frozen=True):
-    tool_call_id: str
-    content: str
-    name: str = ""
-    formula: str = ""
-    status: str = ""
-    seconds: float = 0.0
-
-
-class _Loop(msgspec.Struct, frozen=True):
-    """What another server of ours tells of the calls that it ran; the rest of `x_moonbase` says nothing new."""
-
-    step: _Step | None = None
-    tool_result: _Result | None = None
-
-
-class _Frame(msgspec.Struct, frozen=True):
-    id: str | None = None
-    model: str | None = None
-    choices: list[_Choice] | None = None
-    usage: _Usage | None = None
-    error: Any = None
-    x_moonbase: _Loop | None = None
-
+_TRIES = 3
+"""Runs that may come to nothing, one after the other, before no more are begun: some streams have none."""
 
 _NOTHING = Delta()
-_decode = msgspec.json.Decoder(_Frame).decode
 
 
 def _name_and_index(name: str, index: int) -> str:
@@ -118,14 +59,22 @@ class StreamReader:
         self._prompt = prompt
         self._began = self._stepped = False
         self._over = False
+        self._run: Run | None = None
+        self._tries = _TRIES
 
     def feed(self, payload: bytes) -> list[Event]:
         if self._over:
             return []
+        if self._run is not None:
+            event = self._run.take(payload)
+            if event is not None:
+                self._tries = _TRIES
+                return [event]
+            self._run = None
         if payload.strip() == DONE:
             return self._end(done=True)
         try:
-            frame = _decode(payload)
+            frame = decode(payload)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             return self._fail(
                 UnexpectedOutput(f"invalid state transition: the stream has a frame that is none: {error}")
@@ -134,13 +83,20 @@ class StreamReader:
             return self._fail(failure_of(frame.error))
         self.id, self.model = self.id or frame.id or "", self.model or frame.model or ""
         events = self._read(frame) if self._began else [*self._begin(frame), *self._read(frame)]
-        return events if frame.x_moonbase is None else [*events, *self._told(frame.x_moonbase)]
+        if frame.x_moonbase is not None:
+            return [*events, *self._told(frame.x_moonbase)]
+        if len(events) != 1 or not isinstance(events[0], ContentDelta | ReasoningDelta):
+            self._tries = _TRIES  # what follows is of another kind
+        elif self._tries:
+            self._run = begin_run(payload, frame, self._choices[events[0].choice])
+            self._tries -= 1
+        return events
 
     def close(self) -> list[Event]:
         """The stream has ended. Without `[DONE]` an answer that ended for an abnormal reason counts as failed."""
         return [] if self._over else self._end(done=False)
 
-    def _begin(self, frame: _Frame) -> list[Event]:
+    def _begin(self, frame: Frame) -> list[Event]:
         """`PromptRead`, with the first frame or not at all."""
         self._began = True
         if self._prompt is None and frame.usage is not None and frame.choices:
@@ -148,7 +104,7 @@ class StreamReader:
             self._prompt = PromptRead(counts.prompt_tokens, counts.cached_tokens)
         return [] if self._prompt is None else [self._prompt]
 
-    def _read(self, frame: _Frame) -> list[Event]:
+    def _read(self, frame: Frame) -> list[Event]:
         events: list[Event] = []
         top = frame.usage.counts() if frame.usage else None
         for choice in frame.choices or []:
@@ -163,14 +119,14 @@ class StreamReader:
             events += self._share(top)
         return events
 
-    def _told(self, loop: _Loop) -> list[Event]:
+    def _told(self, loop: LoopTold) -> list[Event]:
         """What a server that runs the calls itself tells of it; it does so for one choice."""
         if not self._choices:
             return []
         index, reader = next(iter(self._choices.items()))
         events: list[Event] = []
         if loop.step is not None and not reader.waiting and not reader.ended:
-            counts = (loop.step.usage or _Usage()).counts()
+            counts = (loop.step.usage or FrameUsage()).counts()
             closing, self._choices[index] = reader.next_step()
             events += [*closing, StepEnded(as_reason(loop.step.finish_reason or "tool_calls"), counts)]
             self._stepped = True

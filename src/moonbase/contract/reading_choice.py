@@ -135,6 +135,15 @@ class ChoiceReader:
         events += self._late_closing()
         return events if counts is None else [*events, self.finish(counts)]
 
+    def more(self, text: str, counts: Usage | None, *, thinking: bool) -> ContentDelta | ReasoningDelta:
+        """What `read` gives for a delta like the last one, that was of one text and came to one event of it:
+        `thinking`, which kind."""
+        if counts is not None:
+            self._count(counts, thinking=thinking)
+        if thinking:
+            return ReasoningDelta(text, self._spend_thought(), self._index)
+        return ContentDelta(text, self._spend(), self._index)
+
     def next_step(self) -> tuple[list[Event], ChoiceReader]:
         """The server runs the calls of what has been read, and asks the model anew: what is left to tell, and the
         reader of what follows."""
@@ -174,6 +183,11 @@ class ChoiceReader:
         tokens, self._tokens, self._thought = self._tokens, 0, 0
         return tokens
 
+    def _spend_thought(self) -> int:
+        tokens = min(self._thought, self._tokens)
+        self._tokens, self._thought = self._tokens - tokens, 0
+        return tokens
+
     def _reasoning(self, delta: Delta) -> list[Event]:
         """An empty text closes the reasoning, unless it stands beside the role, or more of it follows: some servers
         write one for a torn character. So the end is told with whatever comes next."""
@@ -191,9 +205,7 @@ class ChoiceReader:
             self._tokens, self._thought = self._tokens + self._closing[0], self._thought + self._closing[1]
             self._ids, self._closing_ids = self._closing_ids + self._ids, ()
             self._closing = None
-        tokens = min(self._thought, self._tokens)
-        self._tokens, self._thought = self._tokens - tokens, 0
-        return [ReasoningDelta(text, tokens, self._index, self._take_ids())]
+        return [ReasoningDelta(text, self._spend_thought(), self._index, self._take_ids())]
 
     def _close_reasoning(self) -> list[Event]:
         """The end of the reasoning, if there was any; with it go the tokens of reasoning that none has carried yet."""

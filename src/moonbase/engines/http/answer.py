@@ -5,7 +5,16 @@
 
 from __future__ import annotations
 
-from moonbase.contract.events import Event, Failed, Finished, PromptRead, StepEnded, ToolResult
+from moonbase.contract.events import (
+    ContentDelta,
+    Event,
+    Failed,
+    Finished,
+    PromptRead,
+    ReasoningDelta,
+    StepEnded,
+    ToolResult,
+)
 from moonbase.contract.reading import StreamReader
 from moonbase.contract.reading_errors import BROKEN
 from moonbase.contract.request import ChatRequest
@@ -50,10 +59,20 @@ class AnswerReader:
         if self.over:
             return []
         self.whole = payload == _DONE
-        return self._heard(self._reader.feed(payload), last=self.whole)
+        events = self._reader.feed(payload)
+        if len(events) == 1 and (passed := self._passed(events[0])) is not None:
+            return [passed]
+        return self._heard(events, last=self.whole)
 
     def close(self) -> list[Event]:
         return [] if self.over else self._heard(self._reader.close(), last=True)
+
+    def _passed(self, event: Event) -> Event | None:
+        """What most of a stream is: one more increment of text, with which there is nothing to do."""
+        if not isinstance(event, ContentDelta | ReasoningDelta):
+            return None
+        choice = self._choices.get(event.choice)
+        return None if choice is None else choice.passed(event)
 
     def _heard(self, events: list[Event], *, last: bool) -> list[Event]:
         heard: list[Event] = []

@@ -56,6 +56,16 @@ class MendedChoice:
         """Whether the reasoning stood in the content."""
         return self._text is not None and self._text.inline
 
+    def passed(self, event: ContentDelta | ReasoningDelta) -> ContentDelta | ReasoningDelta | None:
+        """What `take` gives, where it is `event` and nothing else; None, and nothing is taken, where it may be more."""
+        if self.ended:
+            return None
+        if isinstance(event, ContentDelta):
+            passes = self._text is not None and self._text.passes(event.text)
+        else:
+            passes = self._thinks
+        return self._told.passed(event) if passes else None
+
     def take(self, event: Event, prompt: PromptRead | None) -> list[Event]:
         event = self._told.upstream(event)
         characters = self._characters
@@ -153,6 +163,10 @@ class _Text:
             return [event]
         return self._parse(event)
 
+    def passes(self, text: str) -> bool:
+        """Whether more content passes as it is, after some that did."""
+        return self._said and self._made is None and not (self._closed or self._reads) and self._is_unmarked(text)
+
     def close(self) -> list[Event]:
         """What was held back, once it is known that no more content follows."""
         self._closed = True
@@ -166,8 +180,10 @@ class _Text:
 
     def _is_plain(self, text: str) -> bool:
         """Whether a parser would give `text` as it is."""
-        if not self._said and not self._begins_plainly(text):
-            return False
+        return (self._said or self._begins_plainly(text)) and self._is_unmarked(text)
+
+    def _is_unmarked(self, text: str) -> bool:
+        """Whether no mark can begin in `text`, where it is not the beginning of the content."""
         for sign in self._signs:  # noqa: SIM110  (asked of every token)
             if sign in text:
                 return False
@@ -230,6 +246,20 @@ class _Told:
             self._tokens += event.tokens
         elif isinstance(event, ReasoningEnded):
             self._tokens += event.tokens
+        return event
+
+    def passed(self, event: ContentDelta | ReasoningDelta) -> ContentDelta | ReasoningDelta:
+        """`upstream`, and `client` for what it gives."""
+        if not (self._counts or event.tokens):
+            event = replace(event, tokens=1)
+        self._increments += 1
+        self._tokens += event.tokens
+        if isinstance(event, ContentDelta):
+            self._other += len(event.text)
+            self.answered = True
+        else:
+            self.reasoning += len(event.text)
+            self._thought += event.tokens
         return event
 
     def client(self, events: list[Event]) -> None:

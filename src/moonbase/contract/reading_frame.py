@@ -1,0 +1,83 @@
+"""A frame as other servers write it: every member may be absent or null, and more may stand there (contract.md 9A)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from moonbase.contract.events import Usage
+from moonbase.contract.reading_choice import Delta
+
+
+class _Details(msgspec.Struct, frozen=True):
+    reasoning_tokens: int | None = None
+    cached_tokens: int | None = None
+
+
+class FrameUsage(msgspec.Struct, frozen=True):
+    """Usage as others write it: `cached_tokens` and `reasoning_tokens` flat or nested, details absent or null
+    (contract.md 2.2)."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    prompt_tokens_details: _Details | None = None
+    completion_tokens_details: _Details | None = None
+
+    def counts(self) -> Usage:
+        prompt, completion = self.prompt_tokens_details or _Details(), self.completion_tokens_details or _Details()
+        cached = prompt.cached_tokens if self.cached_tokens is None else self.cached_tokens
+        return Usage(
+            prompt_tokens=self.prompt_tokens or 0,
+            completion_tokens=self.completion_tokens or 0,
+            reasoning_tokens=completion.reasoning_tokens or self.reasoning_tokens or 0,
+            cached_tokens=cached or 0,
+        )
+
+
+class FrameChoice(msgspec.Struct, frozen=True):
+    """`message` stands in answers that are not streamed, in place of all deltas."""
+
+    index: int | None = None
+    delta: Delta | None = None
+    message: Delta | None = None
+    finish_reason: str | None = None
+    usage: FrameUsage | None = None
+    logprobs: Any = None
+    token_ids: Any = None
+
+
+class _Step(msgspec.Struct, frozen=True):
+    finish_reason: str | None = None
+    usage: FrameUsage | None = None
+
+
+class _Result(msgspec.Struct, frozen=True):
+    tool_call_id: str
+    content: str
+    name: str = ""
+    formula: str = ""
+    status: str = ""
+    seconds: float = 0.0
+
+
+class LoopTold(msgspec.Struct, frozen=True):
+    """What another server of ours tells of the calls that it ran; the rest of `x_moonbase` says nothing new."""
+
+    step: _Step | None = None
+    tool_result: _Result | None = None
+
+
+class Frame(msgspec.Struct, frozen=True):
+    id: str | None = None
+    model: str | None = None
+    choices: list[FrameChoice] | None = None
+    usage: FrameUsage | None = None
+    error: Any = None
+    x_moonbase: LoopTold | None = None
+
+
+decode = msgspec.json.Decoder(Frame).decode
+"""Raises `msgspec.MsgspecError`, `UnicodeDecodeError` or `RecursionError`."""
