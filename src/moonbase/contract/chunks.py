@@ -75,7 +75,8 @@ class ChunkWriter:
             case ReasoningDelta():
                 return self._delta(event, b'{"reasoning_content":' + _encode(event.text) + b"}")
             case ContentDelta():
-                return self._delta(event, b'{"content":' + _encode(event.text) + b"}", _logprobs(event))
+                logprobs = _logprobs(event) if event.logprobs else b""
+                return self._delta(event, b'{"content":' + _encode(event.text) + b"}", logprobs)
             case ReasoningEnded():
                 # An empty frame also says "reasoned, but empty", without which a client that replays the answer lacks
                 # the field (contract.md 3, 9A).
@@ -115,11 +116,12 @@ class ChunkWriter:
 
     def _delta(self, event: Increment, delta: bytes, logprobs: bytes = b"") -> list[bytes]:
         choice = event.choice
-        first = self.open(choice)
+        first = None if choice in self._prefix else self.open(choice)
         if self._token_ids:
             self._wait(event)
             delta = self._with_ids(choice, delta)
-        chunk = self._prefix[choice] + delta + logprobs + b',"finish_reason":null}]' + self._close(choice)
+        last = self._close(choice) if self._continuous else b"}"
+        chunk = b"".join((self._prefix[choice], delta, logprobs, b',"finish_reason":null}]', last))
         return [chunk] if first is None else [first, chunk]
 
     def _wait(self, event: Increment) -> None:
@@ -173,7 +175,7 @@ class ChunkWriter:
 
 
 def _logprobs(event: ContentDelta) -> bytes:
-    return b',"logprobs":' + _encode(Logprobs(event.logprobs)) if event.logprobs else b""
+    return b',"logprobs":' + _encode(Logprobs(event.logprobs))
 
 
 def _empty(event: Increment) -> bytes:

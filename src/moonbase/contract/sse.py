@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 DONE = b"data: [DONE]\n\n"
 
 
@@ -24,10 +22,14 @@ class Reader:
         self._after_cr = False
         self._data: list[bytes] = []
 
-    def feed(self, data: bytes) -> Iterator[bytes]:
-        if not (self._tail or self._data or self._after_cr) and _is_frame(data):
-            yield data[6:-2]
-            return
+    def feed(self, data: bytes) -> list[bytes]:
+        if not (self._tail or self._data or self._after_cr) and data.startswith(b"data: ") and data.endswith(b"\n\n"):
+            payloads = data[6:-2].split(b"\n\ndata: ")
+            if data.count(b"\n") == 2 * len(payloads) and b"\r" not in data:
+                return payloads  # frames of one line each, as most engines write them and sockets give them
+        return self._read(data)
+
+    def _read(self, data: bytes) -> list[bytes]:
         if self._after_cr and data:
             # The line has ended already; a line feed that comes only now is the second half of its end.
             data = data.removeprefix(b"\n")
@@ -35,20 +37,12 @@ class Reader:
         buffer = self._tail + data
         self._after_cr |= buffer.endswith(b"\r")
         *lines, self._tail = buffer.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+        payloads: list[bytes] = []
         for line in lines:
             if not line:
                 if self._data:
-                    yield b"\n".join(self._data)
+                    payloads.append(b"\n".join(self._data))
                     self._data = []
             elif line.startswith(b"data:"):
                 self._data.append(line[5:].removeprefix(b" "))
-
-
-def _is_frame(data: bytes) -> bool:
-    """Whether `data` is one frame of one line, as most engines write them and sockets give them."""
-    return (
-        data.startswith(b"data: ")
-        and data.endswith(b"\n\n")
-        and data.find(b"\n") == len(data) - 2
-        and b"\r" not in data
-    )
+        return payloads

@@ -34,7 +34,6 @@ from moonbase.contract.request import ChatRequest, Sampling
 from moonbase.engines.promises import Look, Promises, Validators, keeps_all, promised
 
 _Held = ReasoningEnded | ContentDelta | ToolCallOpened | ArgumentsDelta
-_FREE = (ReasoningEnded, ContentDelta)
 _Increment = TypeVar("_Increment", bound=ReasoningDelta | _Held)
 
 
@@ -144,6 +143,8 @@ class _Attempt:
 
     def __init__(self, promises: Promises, look: Look, choice: int, told: _Told) -> None:
         self._promises, self._look, self._choice, self._told = promises, look, choice, told
+        # Free content of the first try needs not wait, unless a call must come of the answer.
+        self._free = told.first and promises.content is None and not promises.forced
         self._held: list[_Held] = []
         self.spent = Usage()
         self.fault = "it ended without saying why"
@@ -151,7 +152,11 @@ class _Attempt:
 
     def take(self, event: Event) -> list[Event]:
         """What can be told of `event` now."""
-        match event:
+        match event:  # the most frequent first
+            case ContentDelta() if self._free:
+                return self._told.tell(self._own(event))
+            case ReasoningDelta():
+                return self._told.tell(self._own(event)) if self._told.first else []
             case PromptRead():
                 return [event] if self._told.first else []
             case Failed():
@@ -161,8 +166,6 @@ class _Attempt:
                 return self._end(event)
             case Reasked() | StepEnded() | ToolResult():  # the last two are not an engine's
                 return []
-            case ReasoningDelta():
-                return self._told.tell(self._own(event)) if self._told.first else []
             case ReasoningEnded() | ContentDelta() | ToolCallOpened() | ArgumentsDelta():
                 self._look.take(event)
                 return self._hold(self._own(event))
@@ -172,9 +175,7 @@ class _Attempt:
         return event if event.choice == self._choice else replace(event, choice=self._choice)
 
     def _hold(self, event: _Held) -> list[Event]:
-        """Free content of the first try needs not wait, unless a call must come of the answer."""
-        free = self._promises.content is None and not self._promises.forced
-        if self._told.first and free and isinstance(event, _FREE):
+        if self._free and isinstance(event, ReasoningEnded):
             return self._told.tell(event)
         self._held.append(event)
         return []

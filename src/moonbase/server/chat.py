@@ -105,15 +105,16 @@ class _Answer:
     async def stream(self, options: StreamOptions) -> None:
         writer = self._writer(options)
         fold = self._fold = writer.fold
-        waiting: list[bytes] = []
+        choices, waiting = self._request.n, list[bytes]()
 
         def take(event: Event) -> None:
             waiting.extend(writer.write(event))
 
         def pause() -> None:
             # What ends the answer waits: nothing follows, so it leaves in one write with `[DONE]`.
-            if waiting and fold.finished < self._request.n:
-                self._begin(fold)
+            if waiting and fold.finished < choices:
+                if not self._entry.status:
+                    self._begin(fold)
                 self._exchange.write(frames(waiting))
                 waiting.clear()
 

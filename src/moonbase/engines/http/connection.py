@@ -145,7 +145,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._begun = True
-        self._touch()
+        self._deadline = self._loop.time() + self._silence
         if not self._headed:
             self._head_size += len(data)
         try:
@@ -156,7 +156,8 @@ class Connection(asyncio.Protocol):
             self._break("it changed the protocol")
         if not self._headed and self._head_size > MAX_HEAD:
             self._break("the head of its reply is too large")
-        self._wake()
+        if self._waiter is not None:
+            self._wake()
 
     def on_message_begin(self) -> None:
         self.headers = {}

@@ -290,7 +290,7 @@ class _Stream(Reader):
 
     def close(self) -> list[bytes]:
         """A last frame without the empty line behind it."""
-        return list(self.feed(b"\n\n"))
+        return self.feed(b"\n\n")
 
 
 class _Whole:
