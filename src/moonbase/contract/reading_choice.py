@@ -135,14 +135,13 @@ class ChoiceReader:
         events += self._late_closing()
         return events if counts is None else [*events, self.finish(counts)]
 
-    def more(self, text: str, counts: Usage | None, *, thinking: bool) -> ContentDelta | ReasoningDelta:
-        """What `read` gives for a delta like the last one, that was of one text and came to one event of it:
-        `thinking`, which kind."""
+    def more(self, text: str, counts: Usage | None = None) -> ContentDelta | ReasoningDelta:
+        """What `read` gives for a delta like the last one, that was of one text and came to one event of it."""
+        tokens = 0  # those counted so far went out with the last one
         if counts is not None:
-            self._count(counts, thinking=thinking)
-        if thinking:
-            return ReasoningDelta(text, self._spend_thought(), self._index)
-        return ContentDelta(text, self._spend(), self._index)
+            self._count(counts, thinking=not self._answered)
+            tokens = self._spend() if self._answered else self._spend_thought()
+        return (ContentDelta if self._answered else ReasoningDelta)(text, tokens, self._index)
 
     def next_step(self) -> tuple[list[Event], ChoiceReader]:
         """The server runs the calls of what has been read, and asks the model anew: what is left to tell, and the

@@ -30,11 +30,10 @@ class Run:
     """`take` what may be the next frame of a run. Between `before` and `after` stands its text; where it has counts,
     they stand between `after` and the frame's last brace."""
 
-    __slots__ = ("_after", "_before", "_counts", "_end", "_reader", "_start", "_thinking")
+    __slots__ = ("_after", "_before", "_counts", "_end", "_reader", "_start")
 
-    def __init__(self, before: bytes, after: bytes, reader: ChoiceReader, *, counts: bool, thinking: bool) -> None:
-        self._before, self._after, self._reader = before, after, reader
-        self._counts, self._thinking = counts, thinking
+    def __init__(self, before: bytes, after: bytes, reader: ChoiceReader, *, counts: bool) -> None:
+        self._before, self._after, self._reader, self._counts = before, after, reader, counts
         self._start, self._end = len(before), -len(after)
 
     def take(self, payload: bytes) -> ContentDelta | ReasoningDelta | None:
@@ -49,7 +48,7 @@ class Run:
             text = _decode_text(payload[self._start : self._end])
         except _UNREADABLE:
             return None
-        return self._reader.more(text, None, thinking=self._thinking) if text else None
+        return self._reader.more(text) if text else None
 
     def _counted(self, payload: bytes) -> ContentDelta | ReasoningDelta | None:
         end = payload.find(self._after, self._start)
@@ -60,7 +59,7 @@ class Run:
             usage = _decode_counts(payload[end - self._end : -1])
         except _UNREADABLE:
             return None
-        return self._reader.more(text, usage.counts(), thinking=self._thinking) if text else None
+        return self._reader.more(text, usage.counts()) if text else None
 
 
 def begin_run(payload: bytes, frame: Frame, reader: ChoiceReader) -> Run | None:
@@ -76,7 +75,7 @@ def begin_run(payload: bytes, frame: Frame, reader: ChoiceReader) -> Run | None:
         after = rest + counts
     if not (after and _proven(before, after, frame, name)):
         return None
-    return Run(before, after, reader, counts=frame.usage is not None, thinking=name != "content")
+    return Run(before, after, reader, counts=frame.usage is not None)
 
 
 def _only_text(frame: Frame) -> str | None:

@@ -153,7 +153,7 @@ class _Attempt:
     def take(self, event: Event) -> list[Event]:
         """What can be told of `event` now."""
         match event:  # the most frequent first
-            case ContentDelta() if self._free:
+            case ContentDelta() | ReasoningEnded() if self._free:
                 return self._told.tell(self._own(event))
             case ReasoningDelta():
                 return self._told.tell(self._own(event)) if self._told.first else []
@@ -168,17 +168,12 @@ class _Attempt:
                 return []
             case ReasoningEnded() | ContentDelta() | ToolCallOpened() | ArgumentsDelta():
                 self._look.take(event)
-                return self._hold(self._own(event))
+                self._held.append(self._own(event))
+                return []
 
     def _own(self, event: _Increment) -> _Increment:
         """`event`, as of the choice that this is of the client's."""
         return event if event.choice == self._choice else replace(event, choice=self._choice)
-
-    def _hold(self, event: _Held) -> list[Event]:
-        if self._free and isinstance(event, ReasoningEnded):
-            return self._told.tell(event)
-        self._held.append(event)
-        return []
 
     def _end(self, end: Finished) -> list[Event]:
         self.spent = end.usage

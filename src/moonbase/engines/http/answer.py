@@ -60,19 +60,15 @@ class AnswerReader:
             return []
         self.whole = payload == _DONE
         events = self._reader.feed(payload)
-        if len(events) == 1 and (passed := self._passed(events[0])) is not None:
-            return [passed]
+        if len(events) == 1 and isinstance(event := events[0], ContentDelta | ReasoningDelta):
+            # What most of a stream is: one more increment of text, with which there is nothing to do.
+            choice = self._choices.get(event.choice)
+            if choice is not None and (passed := choice.passed(event)) is not None:
+                return [passed]
         return self._heard(events, last=self.whole)
 
     def close(self) -> list[Event]:
         return [] if self.over else self._heard(self._reader.close(), last=True)
-
-    def _passed(self, event: Event) -> Event | None:
-        """What most of a stream is: one more increment of text, with which there is nothing to do."""
-        if not isinstance(event, ContentDelta | ReasoningDelta):
-            return None
-        choice = self._choices.get(event.choice)
-        return None if choice is None else choice.passed(event)
 
     def _heard(self, events: list[Event], *, last: bool) -> list[Event]:
         heard: list[Event] = []
