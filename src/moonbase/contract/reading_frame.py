@@ -27,14 +27,12 @@ class FrameUsage(msgspec.Struct, frozen=True):
     completion_tokens_details: _Details | None = None
 
     def counts(self) -> Usage:
-        prompt, completion = self.prompt_tokens_details or _Details(), self.completion_tokens_details or _Details()
-        cached = prompt.cached_tokens if self.cached_tokens is None else self.cached_tokens
-        return Usage(
-            prompt_tokens=self.prompt_tokens or 0,
-            completion_tokens=self.completion_tokens or 0,
-            reasoning_tokens=completion.reasoning_tokens or self.reasoning_tokens or 0,
-            cached_tokens=cached or 0,
-        )
+        prompt, completion = self.prompt_tokens_details, self.completion_tokens_details
+        cached = self.cached_tokens
+        if cached is None and prompt is not None:
+            cached = prompt.cached_tokens
+        reasoning = (completion is not None and completion.reasoning_tokens) or self.reasoning_tokens
+        return Usage(self.prompt_tokens or 0, self.completion_tokens or 0, reasoning or 0, cached or 0)
 
 
 class FrameChoice(msgspec.Struct, frozen=True):
