@@ -13,8 +13,14 @@ from moonbase.contract.known_tools import read_tools
 from moonbase.contract.request import ChatRequest, decode_chat_body, resolve
 
 CARD = {card.id: card for card in CARDS}["kimi-k2.6"]
-GOOD: dict[str, Any] = {"type": "function", "function": {"name": "look", "parameters": {"type": "object", "properties": {}}}}
-PLUGIN: dict[str, Any] = {"type": "_plugin", "_plugin": {"name": "excel", "functions": [{"name": "open"}, {"name": "shut"}]}}
+GOOD: dict[str, Any] = {
+    "type": "function",
+    "function": {"name": "look", "parameters": {"type": "object", "properties": {}}},
+}
+PLUGIN: dict[str, Any] = {
+    "type": "_plugin",
+    "_plugin": {"name": "excel", "functions": [{"name": "open"}, {"name": "shut"}]},
+}
 
 
 def body(tools: Any) -> bytes:
