@@ -177,7 +177,7 @@ def fields(rng: Random) -> Row:
             )
             for _ in range(rng.randint(2, 5))
         }
-        picked = rng.sample(sorted(held), rng.choice((1, 1, 1, 2)))
+        picked = rng.sample(sorted(held), min(len(held), rng.choice((1, 1, 1, 2))))
         listed = " and ".join(f"`{key}`" for key in picked)
         ask = f"{order(rng, name, args)}{rng.choice((' Then tell', ' and tell', ' Tell'))} me only the {listed}."
         shown = {key: json.dumps(held[key]) if isinstance(held[key], bool) else str(held[key]) for key in picked}

@@ -58,7 +58,8 @@ class MendedChoice:
 
     def passed(self, event: ContentDelta | ReasoningDelta) -> ContentDelta | ReasoningDelta | None:
         """What `take` gives, where it is `event` and nothing else; None, and nothing is taken, where it may be more."""
-        if self.ended:
+        characters = self._characters
+        if self.ended or (characters is not None and (characters.owes or BROKEN in event.text)):
             return None
         if isinstance(event, ContentDelta):
             passes = self._text is not None and self._text.passes(event.text)
