@@ -5,7 +5,9 @@ python models/nano/plot.py models/nano/out
 
 import argparse
 import json
+import math
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,8 @@ import matplotlib.pyplot as plt
 
 POINTS = 150
 """Points of each line; each is the mean of the steps around it."""
+GAP = 2.0
+"""Million tokens between two points that no line joins: their part of the log is not there."""
 LINES = ("news", "directed", "by_need", "official", "fields", "sums", "said", "thought", "shaped", "chinese", "long")
 
 
@@ -33,9 +37,18 @@ def _means(steps: list[dict[str, Any]]) -> dict[str, list[tuple[float, float]]]:
     return found
 
 
+def _parted(points: list[tuple[float, float]]) -> Iterator[tuple[float, float]]:
+    before = points[0][0]
+    for at, loss in points:
+        if at - before > GAP:
+            yield at, math.nan
+        yield at, loss
+        before = at
+
+
 def _loss(axes: Any, steps: list[dict[str, Any]]) -> None:
     for kind, points in _means(steps).items():
-        xs, ys = zip(*points, strict=True)
+        xs, ys = zip(*_parted(points), strict=True)
         axes.plot(xs, ys, label=kind, linewidth=2.0 if kind == "all" else 0.8, color="black" if kind == "all" else None)
     axes.set_yscale("log")
     axes.set_xlabel("million tokens")

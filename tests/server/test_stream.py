@@ -12,6 +12,7 @@ from moonbase.contract.errors import ClientClosed, ServerError, Unavailable, Une
 from moonbase.contract.events import ContentDelta, Event, Failed
 from moonbase.server.drain import Drain
 from moonbase.server.stream import each
+from moonbase.server.wire import this_task
 
 
 class Client:
@@ -21,6 +22,7 @@ class Client:
         self.reads = asyncio.Event()
         self.reads.set()
         self.leave: Any = None
+        self.task: Any = None
 
     def watch(self, leave: Any) -> None:
         self.leave = leave
@@ -79,6 +81,7 @@ async def told(engine: Engine, client: Any, drain: Drain | None = None) -> tuple
             written.append("".join(ready))
             ready.clear()
 
+    client.task = this_task()
     failed = await each(engine.stream(), drain or Drain(4), client, take, pause)
     pause()
     return written, failed
