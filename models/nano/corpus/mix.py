@@ -33,7 +33,7 @@ MAKERS: dict[str, Maker] = {
     "long": long,
 }
 SHARES: dict[str, float] = {
-    "news": 5,
+    "news": 14,
     "directed": 30,
     "chain": 18,
     "fields": 10,
@@ -46,7 +46,7 @@ SHARES: dict[str, float] = {
     "going_on": 14,
     "sums": 10,
     "compare": 8,
-    "talk": 9,
+    "talk": 16,
     "unknown": 7,
     "shaped": 18,
     "begun": 5,
