@@ -124,7 +124,10 @@ async def test_a_server_that_dies_fails_its_calls_and_comes_back(caplog: pytest.
         slow, died = await asyncio.gather(ask(toolset, "slow"), ask(toolset, "die"))
         for answer in (slow, died):
             assert "stopped before it answered" in str(answer.error)
-        assert (await ask(toolset, "echo", text="back")).output == "back"
+        back = await ask(toolset, "echo", text="back")
+        while "started again" in str(back.error):  # a call waits for it a while, which a busy machine may outlast
+            back = await ask(toolset, "echo", text="back")
+        assert back.output == "back"
         second = int(str((await ask(toolset, "pid")).output))
         assert second != first
         await until_gone(child)
