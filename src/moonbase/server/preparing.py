@@ -53,6 +53,7 @@ class Preparation:
     async def read(self, data: bytes, *, owner: str, entry: Entry) -> Prepared:
         """`data` is a body."""
         limit, size = self._platform.max_body, len(data)
+        # Asked at each step instead of `off_loop`, which would cost small bodies a closure and a coroutine each time.
         here = size <= OFF_LOOP_BYTES
         body = decode_chat_body(data) if here else await to_thread(decode_chat_body, data)
         entry.model = body.model
