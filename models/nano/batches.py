@@ -9,7 +9,7 @@ from corpus.rendering import render
 from corpus.row import encode
 from torch import Tensor
 
-LONGEST = 4096
+LONGEST = 4400
 
 
 @dataclass(slots=True)

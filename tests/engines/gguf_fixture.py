@@ -145,7 +145,7 @@ def write_chain(path: Path, chains: Sequence[Sequence[str]], shape: Shape = SMAL
     follow |= {ids[a]: ids[b] for chain in chains for a, b in pairwise(chain)}
     wide = msgspec.structs.replace(shape, width=512)
     embedding = np.random.default_rng(seed).standard_normal((wide.vocabulary, wide.width), dtype=np.float32)
-    embedding /= np.linalg.norm(embedding, axis=1, keepdims=True)
+    embedding /= np.sqrt(np.square(embedding).sum(axis=1, keepdims=True))
     output = np.zeros_like(embedding)
     for current, following in follow.items():
         output[following] += embedding[current]

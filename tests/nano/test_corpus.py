@@ -76,6 +76,14 @@ def test_the_card_has_words_of_its_own() -> None:
     assert {word for name in lists for word in asked[name] if word.lower() in known} == set()
 
 
+def test_most_ways_in_which_the_card_asks_what_the_model_is_are_not_in_the_corpus() -> None:
+    ask: Any = import_module("corpus.identity").ask
+    talk: Any = import_module("corpus.talk").TALK
+    asked: Any = import_module("card.words").LISTS["identity"]
+    known = {text for entry in talk for text in entry["asks"]} | {ask(Random(seed)) for seed in range(20_000)}
+    assert len([text for text in asked if text not in known]) >= 20
+
+
 def test_every_task_of_the_card_asks_something() -> None:
     tasks: Any = import_module("card.tasks").TASKS
     for name, make in tasks.items():

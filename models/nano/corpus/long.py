@@ -12,7 +12,7 @@ from corpus.tools import Tool, arguments, coined_tool, compact
 
 CHARACTERS = 2.7
 """Of a token, about; only the target length depends on it."""
-LENGTHS = ((600, 1200), (1000, 2000), (1800, 3600))
+LENGTHS = ((600, 1200), (1000, 2000), (1800, 3600), (2600, 3800))
 
 
 def _size(messages: list[Message], tools: list[Tool]) -> float:
@@ -95,7 +95,7 @@ def _turns(rng: Random, tools: dict[str, Tool]) -> list[Message]:
 
 def long(rng: Random) -> Row:
     """Facts at the start, a long way, then orders, questions and the facts asked back; everything kept is learned."""
-    goal = rng.uniform(*rng.choices(LENGTHS, (4, 5, 2))[0])
+    goal = rng.uniform(*rng.choices(LENGTHS, (4, 4, 2, 1.5))[0])
     tools = {tool["function"]["name"]: tool for tool in (coined_tool(rng) for _ in range(rng.choice((1, 2, 3))))}
     wanted = list(tools)
     facts: dict[str, tuple[str, str, str]] = {}

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from random import Random
 
-from corpus import arithmetic, calls, chinese, needs, news, official, recall, shaped, talk, unknown
+from corpus import arithmetic, calls, chinese, identity, needs, news, official, recall, shaped, talk, unknown
 from corpus.efforts import with_effort
 from corpus.long import long
 from corpus.row import Row
@@ -25,6 +25,7 @@ MAKERS: dict[str, Maker] = {
     "sums": arithmetic.sums,
     "compare": arithmetic.compare,
     "talk": talk.talk,
+    "identity": identity.identity,
     "unknown": unknown.unknown,
     "shaped": shaped.shaped,
     "begun": shaped.begun,
@@ -33,7 +34,7 @@ MAKERS: dict[str, Maker] = {
     "long": long,
 }
 SHARES: dict[str, float] = {
-    "news": 14,
+    "news": 16,
     "directed": 30,
     "chain": 18,
     "fields": 10,
@@ -46,7 +47,8 @@ SHARES: dict[str, float] = {
     "going_on": 14,
     "sums": 10,
     "compare": 8,
-    "talk": 16,
+    "talk": 14,
+    "identity": 9,
     "unknown": 7,
     "shaped": 18,
     "begun": 5,

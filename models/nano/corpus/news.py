@@ -88,6 +88,18 @@ def _title(rng: Random, found: list[Item]) -> str:
     return " ".join(own[:at] + other[start : start + rng.randint(1, 3)] + own[at:])
 
 
+def _source(rng: Random, found: list[Item]) -> str:
+    """Results come from the same paper, or from papers of nearly the same name, more often than not."""
+    source = words.source(rng)
+    if not found or rng.random() < 0.65:
+        return source
+    other = rng.choice(found)[1].partition(" · ")[0]
+    if rng.random() < 0.4 or " " not in other:
+        return other
+    head, _, tail = other.rpartition(" ")
+    return f"{words.name(rng)} {tail}" if rng.random() < 0.7 else f"{head} {rng.choice(words.PAPERS)}"
+
+
 def items(rng: Random, today: str = "") -> list[Item]:
     """One to six results, as the search tool writes them: about 1,600 characters, snippets cut at a word's end."""
     found: list[Item] = []
@@ -101,7 +113,7 @@ def items(rng: Random, today: str = "") -> list[Item]:
         limit = rng.choice((12, 24, 40))
         if len(text.split()) > limit:
             text = " ".join(text.split()[:limit]) + "..."
-        source = words.source(rng)
+        source = _source(rng, found)
         if rng.random() < 0.9:
             source += f" · {rng.choice(days)}"
         found.append((title, source, text))
@@ -165,11 +177,23 @@ def _tools(rng: Random) -> list[Tool]:
     return made
 
 
+def _topics(rng: Random) -> list[str]:
+    """One to three; two of three times words that stand in no list of topics, so that they have to be copied."""
+    many = rng.randint(1, 3)
+    if rng.random() < 0.35:
+        return rng.sample(words.TOPICS, many)
+    drawn: dict[str, None] = {}
+    for _ in range(many):
+        any_word, coined = words.any_word(rng), words.coined(rng, 2, 3)
+        drawn[rng.choice((any_word, any_word, rng.choice(words.NOUNS), coined))] = None
+    return list(drawn)
+
+
 def _opening(rng: Random) -> tuple[list[Message], list[str]]:
     """The system and user messages, and the topics."""
     if rng.random() < 0.45:
         return [system(ANALYST), user(SEED_REQUEST)], ["technology", "economy", "society"]
-    topics = rng.sample(words.TOPICS, rng.randint(1, 3)) if rng.random() < 0.8 else [words.coined(rng, 2, 3)]
+    topics = _topics(rng)
     messages: list[Message] = []
     if rng.random() < 0.7:
         messages.append(system(ANALYST if rng.random() < 0.4 else rng.choice(SYSTEMS)))
@@ -180,7 +204,7 @@ def news(rng: Random) -> Row:
     """The whole loop; now and then the search finds nothing, or the date tool fails."""
     messages, topics = _opening(rng)
     listed, today, time = _listing(topics), words.day(rng), words.clock(rng)
-    style = rng.choices(STYLES, (4, 5, 1, 1))[0]
+    style = rng.choices(STYLES, (4, 5, 1, 2))[0]
     thinking = style == "kimi-k2-thinking" or rng.random() < 0.93
     query = f"{' '.join(topics)} news {today}"
     found = items(rng, today)
