@@ -109,12 +109,20 @@ def postgres() -> Generator[Postgres | None]:
         data.mkdir(0o700)
         if _is_root():
             shutil.chown(data, _NOBODY, _NOBODY)
+            binaries = _within_reach(binaries, folder)
         server = Postgres(binaries, data)
         server.start()
         try:
             yield server
         finally:
             server.stop()
+
+
+def _within_reach(binaries: Path, folder: Path) -> Path:
+    """The programs where another user can run them: root's own folder is closed to others, with all that is in it."""
+    if all(place.stat().st_mode & 0o001 for place in binaries.resolve().parents):
+        return binaries
+    return Path(shutil.copytree(binaries.parent, folder / "programs", symlinks=True)) / binaries.name
 
 
 def _is_root() -> bool:

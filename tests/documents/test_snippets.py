@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import Any
 
 import openai
@@ -47,6 +48,7 @@ def test_preserved_thinking_in_python(live: Live) -> None:
     assert answer.choices[0].message.model_dump()["reasoning_content"]
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not here")
 @pytest.mark.parametrize(
     ("name", "model"),
     [("k2_thinking.sh", "kimi-k2-thinking"), ("k2_5.sh", "kimi-k2.5"), ("preserved_thinking.sh", "kimi-k2.6")],

@@ -8,6 +8,7 @@ import logging
 import sqlite3
 import time
 from collections.abc import AsyncGenerator
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
@@ -73,7 +74,7 @@ class Place:
 
 
 def _rows(path: Path) -> int:
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database, database:
         tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         return sum(database.execute(f'SELECT count(*) FROM "{table}"').fetchone()[0] for table in tables)
 
@@ -139,7 +140,7 @@ async def test_all_in_one_life_of_the_server(place: Place, caplog: pytest.LogCap
 
 def test_the_watch_sees_a_row_more(tmp_path: Path) -> None:
     """The test of the test: a state that changed is seen."""
-    with sqlite3.connect(tmp_path / "x.db") as database:
+    with closing(sqlite3.connect(tmp_path / "x.db")) as database, database:
         database.execute("CREATE TABLE kept (at REAL)")
         assert _rows(tmp_path / "x.db") == 0
         database.execute("INSERT INTO kept VALUES (1)")

@@ -120,7 +120,7 @@ async def test_an_unknown_function_is_a_failed_fiber_that_lists_the_known_ones()
         ('{"text": 5}', "arguments.text: 5 is not of type 'string'"),
         ('{"list": ["a", 1]}', "arguments.list[1]: 1 is not of type 'string'"),
         ('{"text":' * 50_000, "nested too deeply"),
-        ("[" * 5_000 + "]" * 5_000, "nested too deeply"),
+        ("[" * 50_000 + "]" * 50_000, "nested too deeply"),
     ],
 )
 async def test_bad_arguments_say_what_and_where(arguments: str, message: str) -> None:
@@ -337,7 +337,7 @@ async def test_many_fibers_at_once_keep_their_answers_apart_and_leak_nothing() -
     calls = [call(fibers, json.dumps({"text": str(n)}), context=CallContext(f"key-{n}")) for n in range(1_000)]
     bodies = await asyncio.gather(*calls)
     assert [body["context"]["output"] for body in bodies] == [f"key-{n} {n}" for n in range(1_000)]
-    assert threading.active_count() == threads
+    assert threading.active_count() <= threads
     assert len(asyncio.all_tasks()) == 1
 
 

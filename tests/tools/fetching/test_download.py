@@ -257,6 +257,6 @@ async def test_two_hundred_at_once_leave_nothing_open(world: World, server: Serv
     assert len(done) == 50
     assert all(isinstance(result, ToolError) for result in results if isinstance(result, BaseException))
     await asyncio.wait(server.visits, timeout=5)
-    # One more renderer may have been started: two pipes.
-    assert files() <= before + 2
+    # One more renderer may have been started: two pipes and, since Python 3.12, the process itself.
+    assert files() <= before + 3
     await reader.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -47,6 +47,10 @@ def test_a_date_with_an_offset_keeps_it(text: str) -> None:
 
 def test_the_callers_own_format_is_read_too() -> None:
     assert parse_moment("21/11/2026", now=NOW, field="date", pattern="%d/%m/%Y").day == 21
+
+
+def test_a_format_without_a_year() -> None:
+    assert parse_moment("21/11", now=NOW, field="date", pattern="%d/%m").date() == date(1900, 11, 21)
 
 
 @pytest.mark.parametrize("pattern", ["%Y %Y", "%", "%Q", "(", "%d" * 40, "x" * 1_000])

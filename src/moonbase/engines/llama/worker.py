@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from moonbase.engines.llama import openmp
 from moonbase.engines.llama.outbox import Outbox
 from moonbase.engines.llama.service import CompletionServer, Service
 from moonbase.engines.llama.wire import Frames, Load, LoadFailed, Ready, ToWorker
@@ -24,6 +25,8 @@ _SPINS = "1000"
 
 def main() -> None:
     """Serve until stdin ends."""
+    spin_briefly()
+    openmp.provide()
     # Ctrl-C goes to the whole terminal; the parent decides when this process ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # What llama.cpp prints must not fall among the frames.
@@ -42,7 +45,7 @@ def _serve(outbox: Outbox) -> None:
     try:
         server = _load(load)
     except (ImportError, RuntimeError) as error:
-        outbox.send(LoadFailed(str(error)))
+        outbox.send(LoadFailed(f"{error}; {openmp.ADVICE}" if openmp.NAME in str(error) else str(error)))
         return
     service = Service(load, server, outbox)
     outbox.send(Ready())
@@ -61,7 +64,6 @@ def spin_briefly() -> None:
 
 
 def _load(load: Load) -> CompletionServer:
-    spin_briefly()
     # Imported here, at the one door of a heavy optional dependency, so that its absence is a message.
     from moonbase.engines.llama.native import LlamaServer
 

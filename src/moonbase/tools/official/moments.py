@@ -18,6 +18,7 @@ _LOOSE = re.compile(
     re.ASCII,
 )
 _WORDED = ("%B %d, %Y", "%b %d, %Y", "%B %d %Y", "%b %d %Y", "%d %B %Y", "%d %b %Y")
+_YEARS = ("%Y", "%y", "%G", "%c", "%x")
 _OFFSET = re.compile(r"(?:UTC|GMT)?([+-])(\d{1,2})(?::?(\d{2}))?\Z", re.IGNORECASE | re.ASCII)
 _DIRECTIVE = re.compile(r"%(-?)(.?)", re.DOTALL)
 _KNOWN_DIRECTIVES = frozenset("aAbBcdDeFfGgHhIjklmMpRSTuUVwWxXyYzZ%")
@@ -78,10 +79,17 @@ def _read(value: str, pattern: str | None) -> datetime | None:
     patterns = _WORDED if pattern is None or len(pattern) > _MAX_FORMAT else (pattern, *_WORDED)
     for candidate in patterns:
         try:
-            return datetime.strptime(value, candidate)
+            return _strptime(value, candidate)
         except (ValueError, re.error, IndexError):  # strptime builds a regex; `%Y %Y` makes it a bad one
             continue
     return None
+
+
+def _strptime(value: str, pattern: str) -> datetime:
+    """A date without a year is one of 1900: said aloud, for what Python makes of it by itself is to change."""
+    if any(year in pattern for year in _YEARS):
+        return datetime.strptime(value, pattern)
+    return datetime.strptime(f"1900 {value}", f"%Y {pattern}")
 
 
 def _loose(
