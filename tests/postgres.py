@@ -122,7 +122,11 @@ def _within_reach(binaries: Path, folder: Path) -> Path:
     """The programs where another user can run them: root's own folder is closed to others, with all that is in it."""
     if all(place.stat().st_mode & 0o001 for place in binaries.resolve().parents):
         return binaries
-    return Path(shutil.copytree(binaries.parent, folder / "programs", symlinks=True)) / binaries.name
+    package = binaries.parents[1]
+    for part in (package, package.with_name(f"{package.name}.libs")):  # with what auditwheel has put beside it
+        if part.is_dir():
+            shutil.copytree(part, folder / "programs" / part.name, symlinks=True)
+    return folder / "programs" / binaries.relative_to(package.parent)
 
 
 def _is_root() -> bool:
