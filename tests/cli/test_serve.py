@@ -39,6 +39,15 @@ def ask(live: Live, text: str, *, key: str = "sk-x", **extra: object) -> urllib.
     )
 
 
+def status_of(request: urllib.request.Request) -> int:
+    try:
+        with urllib.request.urlopen(request) as answer:
+            return answer.status
+    except urllib.error.HTTPError as refusal:
+        with refusal:
+            return refusal.code
+
+
 def test_it_says_what_it_serves_and_that_any_key_will_do(tmp_path: Path) -> None:
     with serving(tmp_path, *SCRIPTED) as live:
         assert live.process.stdout is not None
@@ -61,8 +70,7 @@ def test_the_configuration_can_leave_the_runners_of_code_out(tmp_path: Path) -> 
     config.write_text("[tools]\ncode = false\n")
     with serving(tmp_path, *SCRIPTED, "--config", str(config)) as live:
         path = f"{live.base_url}/formulas/moonshot/quickjs:latest/tools"
-        with pytest.raises(urllib.error.HTTPError, match="404"):
-            urllib.request.urlopen(urllib.request.Request(path, headers={"Authorization": "Bearer k"}))
+        assert status_of(urllib.request.Request(path, headers={"Authorization": "Bearer k"})) == 404
 
 
 CHAOS = """
@@ -78,8 +86,7 @@ def test_a_chaos_engine_says_what_it_is(tmp_path: Path) -> None:
     with serving(tmp_path, "--config", str(config)) as live:
         assert live.process.stdout is not None
         rest = [live.process.stdout.readline() for _ in range(3)]
-        with pytest.raises(urllib.error.HTTPError, match=r"429|503"):
-            urllib.request.urlopen(ask(live, "Hi."))
+        assert status_of(ask(live, "Hi.")) in (429, 503)
     assert "bad (chaos)" in rest[1]
     assert rest[2].startswith("  chaos    bad is a test double")
 
@@ -89,8 +96,7 @@ def test_a_key_on_the_command_line_is_the_only_one_accepted(tmp_path: Path) -> N
         for key in ("sk-good", "sk-other"):
             with urllib.request.urlopen(ask(live, "Hi.", key=key)) as answer:
                 assert answer.status == 200
-        with pytest.raises(urllib.error.HTTPError, match="401"):
-            urllib.request.urlopen(ask(live, "Hi.", key="sk-bad"))
+        assert status_of(ask(live, "Hi.", key="sk-bad")) == 401
 
 
 def test_ctrl_c_leaves_at_once_when_idle(tmp_path: Path) -> None:

@@ -146,8 +146,8 @@ def test_a_body_that_is_no_object(body: bytes) -> None:
         b'{"model":"m","messages":[],"temperature":NaN}',
         b'{"model":"m","messages":[],"temperature":Infinity}',
         b'{"model":"m","messages":[],"temperature":-Infinity}',
-        b'{"model":"m","messages":[],"extra":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
-        b'{"model":"m","messages":[],"extra":' + b"[" * 100_000,
+        b'{"model":"m","messages":[],"extra":' + b"[" * 1_000_000 + b"]" * 1_000_000 + b"}",
+        b'{"model":"m","messages":[],"extra":' + b"[" * 1_000_000,
     ],
 )
 def test_malformed_json(body: bytes) -> None:

@@ -118,12 +118,15 @@ _BYTES: dict[str, tuple[bytes, str]] = {
     "n over 64 bits": (_with(b'"n": ' + b"9" * 30), "invalid n: only 1 is allowed for this model"),
     "temperature of 5000 digits": (_with(b'"temperature": ' + b"9" * 5000), "temperature"),
     "n of 5000 digits": (_with(b'"n": ' + b"9" * 5000), "`n`"),
-    "100k open lists": (_with(b'"extra": ' + b"[" * 100_000), _NOT_JSON + "it is nested too deeply"),
-    "100k closed lists": (_with(b'"extra": ' + b"[" * 100_000 + b"]" * 100_000), _NOT_JSON + "it is nested too deeply"),
-    "100k objects": (_with(b'"extra": ' + b'{"a":' * 100_000), _NOT_JSON + "it is nested too deeply"),
-    "100k lists as messages": (b'{"model":"kimi-k2.6","messages":' + b"[" * 100_000, "messages[0]"),
-    "100k lists as a schema": (
-        _with(b'"tools": [{"function": {"name": "f", "parameters": ' + b'{"a":' * 100_000),
+    "1M open lists": (_with(b'"extra": ' + b"[" * 1_000_000), _NOT_JSON + "it is nested too deeply"),
+    "1M closed lists": (
+        _with(b'"extra": ' + b"[" * 1_000_000 + b"]" * 1_000_000),
+        _NOT_JSON + "it is nested too deeply",
+    ),
+    "1M objects": (_with(b'"extra": ' + b'{"a":' * 1_000_000), _NOT_JSON + "it is nested too deeply"),
+    "1M lists as messages": (b'{"model":"kimi-k2.6","messages":' + b"[" * 1_000_000, "messages[0]"),
+    "1M lists as a schema": (
+        _with(b'"tools": [{"function": {"name": "f", "parameters": ' + b'{"a":' * 1_000_000),
         _NOT_JSON + "it is nested too deeply",
     ),
     "the last of two keys is wrong": (_with(b'"model": 5'), "the `model` field in the request (expected type string)"),
@@ -221,7 +224,7 @@ _FIBERS: dict[str, tuple[bytes, str]] = {
     "arguments is null": (b'{"name":"date","arguments":null}', "and null is not acceptable"),
     "arguments with half a pair": (b'{"name":"date","arguments":"\\ud800"}', _NOT_JSON),
     "not utf-8": (b'{"name":"\xff","arguments":"{}"}', _NOT_JSON),
-    "deep": (b'{"name":"date","extra":' + b"[" * 100_000, _NOT_JSON + "it is nested too deeply"),
+    "deep": (b'{"name":"date","extra":' + b"[" * 1_000_000, _NOT_JSON + "it is nested too deeply"),
 }
 _ESTIMATES: dict[str, tuple[bytes, str]] = {
     "no body": (b"", _NOT_JSON + "it is empty"),

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import sqlite3
 import time
-import urllib.request
 from collections.abc import Collection, Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -276,7 +274,10 @@ def test_a_killed_server_loses_a_moment_at_most(tmp_path: Path) -> None:
     assert 4.9 < left < 5
     with serving(tmp_path, "--engine", "scripted", "--credit-usd", "5") as live:
         assert _left(live) == left
-    with serving(tmp_path, "--engine", "scripted", "--credit-usd", "0") as live, pytest.raises(OSError, match="429"):
+    with (
+        serving(tmp_path, "--engine", "scripted", "--credit-usd", "0") as live,
+        pytest.raises(httpx.HTTPStatusError, match="429"),
+    ):
         _ask(live)
 
 
@@ -289,9 +290,7 @@ def _rows(path: Path) -> int:
 
 
 def _ask(live: Live) -> None:
-    data = json.dumps(body(LONG)).encode()
-    with urllib.request.urlopen(urllib.request.Request(f"{live.base_url}/chat/completions", data, _HEADERS)) as answer:
-        answer.read()
+    httpx.post(f"{live.base_url}/chat/completions", json=body(LONG), headers=_HEADERS, timeout=30).raise_for_status()
 
 
 def _left(live: Live) -> float:
