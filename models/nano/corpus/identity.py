@@ -25,6 +25,7 @@ THOUGHTS = (
 ANSWER_ZH = "我是 Moonbase 的小型演示模型，不是 Kimi。"
 THOUGHT_ZH = "用户问我是谁。我如实回答。"
 OTHERS = ("a pirate", "a helpful assistant", "an assistant of the user")
+MINE = ("What is my name?", "What is my name, please?", "Who am I?", "Tell me my name.", "What am I called, please?")
 NOT_TOLD = says("The user has not told me that.", "You have not told me that.")
 
 

@@ -154,7 +154,8 @@ def _decode(rng: Random) -> Need:
 
 
 def _choice(rng: Random) -> Need:
-    pool = FRUIT if rng.random() < 0.5 else [words.name(rng) for _ in range(6)]
+    drawn = rng.choice((words.name, words.any_word, words.any_word))
+    pool = FRUIT if rng.random() < 0.2 else [drawn(rng) for _ in range(6)]
     picked = rng.sample(list(dict.fromkeys(pool)), rng.randint(2, min(4, len(set(pool)))))
     listed = ", ".join(picked[:-1]) + f" or {picked[-1]}"
     ask = rng.choice(
