@@ -1,8 +1,9 @@
 """Whether llama.cpp and transformers give the same greedy answers: the GGUF file, and its Hugging Face export.
 
     python models/nano/agree.py --prompts 200
+    python models/nano/agree.py --prompts 200 --vllm http://127.0.0.1:8001    # serving export_hf.py's folder as "nano"
 
-Prints one JSON object: how many prompts, how many the same, and where the others part.
+Prints one JSON object: how many prompts, how many the same, and where the others part; of vLLM as well.
 """
 
 import argparse
@@ -54,19 +55,33 @@ class LlamaCpp:
 
     def greedy(self, ids: list[int]) -> list[int]:
         wanted = {"prompt": ids, "n_predict": LENGTH, "temperature": 0.0, "return_tokens": True, "cache_prompt": False}
-        request = urllib.request.Request(
-            f"{self._server.listening_address}/completion",
-            json.dumps(wanted).encode(),
-            {"Content-Type": "application/json"},
-        )
-        with urllib.request.urlopen(request) as answer:
-            return json.load(answer)["tokens"]
+        return _asked(f"{self._server.listening_address}/completion", wanted)["tokens"]
 
 
-def greedy(model: Any, ids: list[int]) -> list[int]:
-    with torch.no_grad():
-        written = model.generate(torch.tensor([ids]), max_new_tokens=LENGTH, do_sample=False, use_cache=True)
-    return written[0, len(ids) :].tolist()
+class Transformers:
+    def __init__(self, folder: str) -> None:
+        self.model: Any = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+        self.end: int = self.model.generation_config.eos_token_id
+
+    def greedy(self, ids: list[int]) -> list[int]:
+        with torch.no_grad():
+            written = self.model.generate(torch.tensor([ids]), max_new_tokens=LENGTH, do_sample=False, use_cache=True)
+        return written[0, len(ids) :].tolist()
+
+
+class Vllm:
+    def __init__(self, url: str) -> None:
+        self._url = f"{url.rstrip('/')}/v1/completions"
+
+    def greedy(self, ids: list[int]) -> list[int]:
+        wanted = {"model": "nano", "prompt": ids, "max_tokens": LENGTH, "temperature": 0.0, "return_token_ids": True}
+        return _asked(self._url, wanted)["choices"][0]["token_ids"]
+
+
+def _asked(url: str, wanted: dict[str, Any]) -> dict[str, Any]:
+    request = urllib.request.Request(url, json.dumps(wanted).encode(), {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request) as answer:
+        return json.load(answer)
 
 
 def parting(model: Any, ids: list[int], first: list[int], second: list[int]) -> dict[str, Any]:
@@ -79,19 +94,28 @@ def parting(model: Any, ids: list[int], first: list[int], second: list[int]) -> 
     return {"at": at, "margin": round(float(logits[second[at]] - logits[first[at]]), 4)}
 
 
-def compare(path: Path, count: int, seed: int) -> dict[str, Any]:
+def compare(path: Path, count: int, seed: int, vllm: str | None = None) -> dict[str, Any]:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory(prefix="moonbase-nano-") as folder:
         export(Path(folder), path, transformers=True)
-        model = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
-    engine, ended = LlamaCpp(path), model.generation_config.eos_token_id
-    parted: list[dict[str, Any]] = []
+        reference = Transformers(folder)
+    engine = LlamaCpp(path)
+    others = {"transformers": reference, **({"vllm": Vllm(vllm)} if vllm else {})}
+    parted: dict[str, list[dict[str, Any]]] = {name: [] for name in others}
+
+    def written(answer: list[int]) -> list[int]:
+        """Some give the end, some do not."""
+        return [token for token in answer if token != reference.end]
+
     for body in first_bodies(count, seed):
         ids = prompt(body)
-        first, second = engine.greedy(ids), greedy(model, ids)
-        if [token for token in first if token != ended] != [token for token in second if token != ended]:
-            parted.append(parting(model, ids, first, second))
-    return {"prompts": count, "same": count - len(parted), "parted": parted}
+        first = engine.greedy(ids)
+        for name, other in others.items():
+            second = other.greedy(ids)
+            if written(first) != written(second):
+                parted[name].append(parting(reference.model, ids, first, second))
+    found = {name: {"same": count - len(places), "parted": places} for name, places in parted.items()}
+    return {"prompts": count, **found.pop("transformers"), **found}
 
 
 def main() -> None:
@@ -99,8 +123,9 @@ def main() -> None:
     reader.add_argument("--prompts", type=int, default=200)
     reader.add_argument("--seed", type=int, default=5)
     reader.add_argument("--model", type=Path, default=BUNDLED)
+    reader.add_argument("--vllm", metavar="URL", help="a vLLM that serves the same weights as the model nano")
     given = reader.parse_args()
-    print(json.dumps(compare(given.model, given.prompts, given.seed)))
+    print(json.dumps(compare(given.model, given.prompts, given.seed, given.vllm)))
 
 
 if __name__ == "__main__":
