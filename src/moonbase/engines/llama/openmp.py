@@ -34,8 +34,11 @@ def provide() -> None:
     lent = _lent()
     if lent is None or _FOLDER in os.environ:
         return
-    folder = tempfile.mkdtemp(prefix="moonbase-openmp-")
-    Path(folder, NAME).symlink_to(lent)
+    try:
+        folder = tempfile.mkdtemp(prefix="moonbase-openmp-")
+        Path(folder, NAME).symlink_to(lent)
+    except OSError:
+        return
     places = os.pathsep.join(filter(None, (folder, os.environ.get("LD_LIBRARY_PATH"))))
     more = {_FOLDER: folder, "LD_LIBRARY_PATH": places}
     os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], os.environ | more)
