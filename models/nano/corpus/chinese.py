@@ -24,12 +24,17 @@ def person(rng: Random) -> str:
     return rng.choice(SURNAMES) + "".join(rng.choice(GIVEN) for _ in range(rng.randint(1, 2)))
 
 
+def character(rng: Random) -> str:
+    """Now and then any of twenty thousand: their bytes have to be copied too."""
+    return rng.choice(COMMON) if rng.random() < 0.75 else chr(rng.randint(0x4E00, 0x9FA5))
+
+
 def place(rng: Random) -> str:
-    return rng.choice(PLACES) if rng.random() < 0.6 else "".join(rng.choice(COMMON) for _ in range(2))
+    return rng.choice(PLACES) if rng.random() < 0.5 else "".join(character(rng) for _ in range(rng.choice((2, 2, 3))))
 
 
 def text(rng: Random, low: int = 2, high: int = 9) -> str:
-    return "".join(rng.choice(COMMON) for _ in range(rng.randint(low, high)))
+    return "".join(character(rng) for _ in range(rng.randint(low, high)))
 
 
 def _order(rng: Random, index: int, tools: dict[str, Tool]) -> list[Message]:
@@ -85,7 +90,7 @@ def _sum(rng: Random) -> list[Message]:
     return [user(rng.choice((f"{shown}等于多少？", f"计算 {shown}。", f"请算一下 {shown}"))), says(work, answer)]
 
 
-def _facts(rng: Random) -> tuple[list[Message], list[Message]]:
+def facts(rng: Random) -> tuple[list[Message], list[Message]]:
     """(what is told, what is asked later)"""
     stated, asked, answer = rng.choice(
         (
@@ -103,10 +108,10 @@ def _facts(rng: Random) -> tuple[list[Message], list[Message]]:
 def chinese(rng: Random) -> Row:
     messages, tools, index = opening(rng), dict[str, Tool](), 0
     later: list[Message] = []
-    if rng.random() < 0.4:
-        told, later = _facts(rng)
+    if rng.random() < 0.5:
+        told, later = facts(rng)
         messages += told
-    for _ in range(rng.randint(1, 4)):
+    for _ in range(rng.choice((0, 1, 2, 3, 4)) if later else rng.randint(1, 4)):
         kind = rng.choice((_order, _order, _weather, _now, _echo, _echo, _sum, None))
         if kind in (_order, _weather, _now):
             made = kind(rng, index, tools)

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from random import Random
 
-from corpus import words
+from corpus import chinese, words
 from corpus.calls import finish, opening, style
 from corpus.recall import fact
 from corpus.row import Message, Row, says, system, user
@@ -53,28 +53,34 @@ def ask(rng: Random) -> str:
     return text + rng.choice(HELD["after"])
 
 
+def _fact(rng: Random) -> tuple[list[Message], list[Message]]:
+    """(what is told, what is asked later)"""
+    stated, asked, answer, value = fact(rng)
+    said = [user(stated), says("The user tells me something. I keep it in mind.", "I will remember that.")]
+    return said, [user(asked), says(f'The user said: "{stated}" So the answer is {value}.', answer)]
+
+
 def identity(rng: Random) -> Row:
     """One to four turns; some ask what the user has told, or not told, of themselves, in nearly the same words."""
     messages: list[Message] = opening(rng)
     if rng.random() < 0.4:
         messages = [system(f"You are {rng.choice((*HELD['models'], words.name(rng), *OTHERS))}.")]
-    told: list[tuple[str, str, str]] = []
+    told: list[list[Message]] = []
     turns = rng.choice((1, 1, 2, 3, 4))
     for _ in range(turns):
         draw = rng.random()
-        if turns > 1 and draw < 0.15:
-            stated, asked, answer, value = fact(rng)
-            messages += [user(stated), says("The user tells me something. I keep it in mind.", "I will remember that.")]
-            told.append((asked, f'The user said: "{stated}" So the answer is {value}.', answer))
-        elif told and draw < 0.35:
-            asked, thought, answer = told[-1]
-            messages += [user(asked), says(thought, answer)]
+        if turns > 1 and not told and draw < 0.25:
+            said, later = chinese.facts(rng) if rng.random() < 0.4 else _fact(rng)
+            messages += said
+            told.append(later)
+        elif told and draw < 0.5:
+            messages += told[-1]
         elif not told and draw < 0.3:
             messages += [
                 user(rng.choice(("What is my name?", "Who am I?", "Tell me my name.", fact(rng)[1]))),
                 NOT_TOLD,
             ]
-        elif draw > 0.9:
+        elif draw > 0.85:
             messages += [user(_filled(rng, rng.choice(HELD["chinese"]))), says(THOUGHT_ZH, ANSWER_ZH)]
         else:
             messages += [user(ask(rng)), says(rng.choice(THOUGHTS), rng.choice((ANSWER, ANSWER, MORE)))]
