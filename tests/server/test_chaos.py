@@ -51,7 +51,8 @@ async def test_a_crowd(tmp_path: Path, seed: int, caplog: pytest.LogCaptureFixtu
         await crowd.visit(20)
         before = await let_go(held())
         await crowd.visit(280)
-        assert await let_go(before) == before
+        after = await let_go(before)
+        assert after == before._replace(files=min(after.files, before.files))  # one may have closed since
     assert await let_go(empty) == empty
     assert "a request failed unexpectedly" not in caplog.text
     assert min(chaos.did[kind] for kind in KINDS) > 0
@@ -95,7 +96,8 @@ async def test_ten_thousand_requests(tmp_path: Path, caplog: pytest.LogCaptureFi
         began = time.perf_counter()
         await crowd.visit(10_000)
         took = time.perf_counter() - began
-        assert await let_go(before) == before
+        after = await let_go(before)
+        assert after == before._replace(files=min(after.files, before.files))  # one may have closed since
         gc.collect()
         more = len(gc.get_objects()) - objects
         grown = (resident() - memory) / MEGABYTE
