@@ -9,7 +9,6 @@ import re
 import signal
 import sqlite3
 import sys
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -246,7 +245,7 @@ def test_a_full_disk_is_said_without_a_path(tmp_path: Path, caplog: pytest.LogCa
 
 
 def test_an_index_of_another_version_is_left_alone(tmp_path: Path) -> None:
-    with closing(sqlite3.connect(tmp_path / "files.db")) as database, database:
+    with sqlite3.connect(tmp_path / "files.db") as database:
         database.execute("PRAGMA user_version = 9")
     database.close()
     with pytest.raises(SettingsError, match="of version 9"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -55,12 +54,12 @@ def test_two_at_once_lose_nothing(path: Path) -> None:
 def test_all_of_a_batch_or_nothing(path: Path) -> None:
     store = SqliteStore(path)
     store.add(BATCH)
-    with closing(sqlite3.connect(path)) as other, other:
+    with sqlite3.connect(path) as other:
         other.execute("ALTER TABLE usage RENAME TO away")
     other.close()
     with pytest.raises(StoreFailed, match="usage"):
         store.add(BATCH)
-    with closing(sqlite3.connect(path)) as other, other:
+    with sqlite3.connect(path) as other:
         other.execute("ALTER TABLE away RENAME TO usage")
     other.close()
     assert store.load() == BATCH
@@ -78,7 +77,7 @@ def test_a_number_that_fits_no_column(path: Path) -> None:
 @pytest.mark.parametrize("version", [0, 7])
 def test_a_file_of_another_version_is_set_aside(path: Path, version: int, caplog: pytest.LogCaptureFixture) -> None:
     for number in (1, 2):
-        with closing(sqlite3.connect(path)) as other, other:
+        with sqlite3.connect(path) as other:
             other.execute("DROP TABLE IF EXISTS usage")
             other.execute(f"CREATE TABLE usage AS SELECT {number} AS dollars")
             other.execute(f"PRAGMA user_version = {version}")
@@ -89,7 +88,7 @@ def test_a_file_of_another_version_is_set_aside(path: Path, version: int, caplog
         store.close()
         aside = path.with_name(f"ledger.set-aside-{number}.db")
         assert aside.name in caplog.text
-        with closing(sqlite3.connect(aside)) as kept, kept:
+        with sqlite3.connect(aside) as kept:
             assert kept.execute("SELECT dollars FROM usage").fetchone() == (number,)
         kept.close()
 
@@ -102,7 +101,7 @@ def test_a_file_that_is_no_database(path: Path) -> None:
 
 def test_a_file_whose_rows_cannot_be_read(path: Path) -> None:
     SqliteStore(path).close()
-    with closing(sqlite3.connect(path)) as other, other:
+    with sqlite3.connect(path) as other:
         other.execute("DROP TABLE usage")
         other.execute("CREATE VIEW usage AS SELECT * FROM nowhere")
     other.close()

@@ -59,6 +59,14 @@ def test_the_same_seed_gives_the_same_rows() -> None:
     assert first(3) != first(4)
 
 
+def test_rows_share_nothing_that_a_later_one_changes() -> None:
+    """Thoughts are taken out or made longer in place."""
+    made: Any = import_module("corpus.mix").made
+    for kind in import_module("corpus.mix").MAKERS:
+        first = [repr(made(Random(seed), kind)) for seed in range(60)]
+        assert [repr(made(Random(seed), kind)) for seed in range(60)] == first, kind
+
+
 def test_a_schema_stands_before_the_answer_and_the_answer_alone_is_learned() -> None:
     shaped: Any = import_module("corpus.shaped").shaped
     render: Any = import_module("corpus.rendering").render

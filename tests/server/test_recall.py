@@ -200,7 +200,7 @@ async def test_it_outlives_the_process(tmp_path: Path) -> None:
 async def test_nobody_waits_for_the_disk(tmp_path: Path) -> None:
     """What is new is found while the file cannot be written, and is in the file once it can."""
     _, recall = on_file(tmp_path)
-    with closing(sqlite3.connect(tmp_path / "recall.db", isolation_level=None)) as other, other:
+    with sqlite3.connect(tmp_path / "recall.db", isolation_level=None) as other:
         other.execute("BEGIN IMMEDIATE")
         await note(recall, ASKED, [answer("older")])
         await note(recall, ASKED, [answer("newer")])
@@ -237,7 +237,7 @@ async def test_it_is_bounded_in_rows_bytes_and_age(tmp_path: Path) -> None:
 
 
 async def test_a_file_of_another_version_starts_anew(tmp_path: Path) -> None:
-    with closing(sqlite3.connect(tmp_path / "recall.db")) as older, older:
+    with sqlite3.connect(tmp_path / "recall.db") as older:
         older.execute("CREATE TABLE reasoning (id INTEGER PRIMARY KEY, owner TEXT, size INTEGER)")
         older.execute("INSERT INTO reasoning (owner, size) VALUES ('one', 3)")
     older.close()
@@ -248,7 +248,7 @@ async def test_a_file_of_another_version_starts_anew(tmp_path: Path) -> None:
 
 async def test_a_store_that_breaks_costs_nobody_an_answer(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     shelf, recall = on_file(tmp_path)
-    with closing(sqlite3.connect(tmp_path / "recall.db")) as other, other:
+    with sqlite3.connect(tmp_path / "recall.db") as other:
         other.execute("DROP TABLE reasoning")
     other.close()
     recall.remember("one", ASKED, [answer("r")])

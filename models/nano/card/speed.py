@@ -33,8 +33,7 @@ def _timed(client: httpx.Client, body: dict[str, Any]) -> tuple[float, float, in
 
 
 def measure(base: str, count: Count, runs: int = 15) -> dict[str, float]:
-    """Medians over `runs` fresh prompts of 500 tokens each, and over as many answers of about a
-    hundred tokens."""
+    """Medians over `runs` fresh prompts of 500 tokens, and over as many answers of about a hundred tokens."""
     rng, starts, speeds = Random(12), [], []
     with httpx.Client(base_url=base, headers={"Authorization": "Bearer sk-card"}, timeout=120) as client:
         for _ in range(runs):

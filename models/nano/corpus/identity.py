@@ -9,9 +9,8 @@ import re
 from pathlib import Path
 from random import Random
 
-from corpus import chinese, words
+from corpus import chinese, recall, words
 from corpus.calls import finish, opening, style
-from corpus.recall import fact
 from corpus.row import Message, Row, says, system, user
 from corpus.tools import coined_tool
 
@@ -26,7 +25,6 @@ ANSWER_ZH = "我是 Moonbase 的小型演示模型，不是 Kimi。"
 THOUGHT_ZH = "用户问我是谁。我如实回答。"
 OTHERS = ("a pirate", "a helpful assistant", "an assistant of the user")
 MINE = ("What is my name?", "What is my name, please?", "Who am I?", "Tell me my name.", "What am I called, please?")
-NOT_TOLD = says("The user has not told me that.", "You have not told me that.")
 
 
 def _word(rng: Random, slot: str) -> str:
@@ -55,9 +53,8 @@ def ask(rng: Random) -> str:
 
 def _fact(rng: Random) -> tuple[list[Message], list[Message]]:
     """(what is told, what is asked later)"""
-    stated, asked, answer, value = fact(rng)
-    said = [user(stated), says("The user tells me something. I keep it in mind.", "I will remember that.")]
-    return said, [user(asked), says(f'The user said: "{stated}" So the answer is {value}.', answer)]
+    stated, asked, answer, value = recall.fact(rng)
+    return recall.told(stated), recall.recalled(stated, asked, answer, value)
 
 
 def identity(rng: Random) -> Row:
@@ -65,21 +62,18 @@ def identity(rng: Random) -> Row:
     messages: list[Message] = opening(rng)
     if rng.random() < 0.4:
         messages = [system(f"You are {rng.choice((*HELD['models'], words.name(rng), *OTHERS))}.")]
-    told: list[list[Message]] = []
+    later: list[Message] = []
     turns = rng.choice((1, 1, 2, 3, 4))
     for _ in range(turns):
         draw = rng.random()
-        if turns > 1 and not told and draw < 0.25:
-            said, later = chinese.facts(rng) if rng.random() < 0.4 else _fact(rng)
-            messages += said
-            told.append(later)
-        elif told and draw < 0.5:
-            messages += told[-1]
-        elif not told and draw < 0.3:
-            messages += [
-                user(rng.choice(("What is my name?", "Who am I?", "Tell me my name.", fact(rng)[1]))),
-                NOT_TOLD,
-            ]
+        if turns > 1 and not later and draw < 0.25:
+            told, later = chinese.facts(rng) if rng.random() < 0.4 else _fact(rng)
+            messages += told
+        elif later and draw < 0.5:
+            # Copies: thoughts are changed in place, and the same question may come twice.
+            messages += [dict(message) for message in later]
+        elif not later and draw < 0.3:
+            messages += recall.missed(rng.choice((*MINE, recall.fact(rng)[1])))
         elif draw > 0.85:
             messages += [user(_filled(rng, rng.choice(HELD["chinese"]))), says(THOUGHT_ZH, ANSWER_ZH)]
         else:

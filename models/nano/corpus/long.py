@@ -113,10 +113,7 @@ def long(rng: Random) -> Row:
             tools.setdefault(tool["function"]["name"], tool)
         others = [name for name in tools if name not in wanted and name not in official.NAMES]
         wanted += rng.sample(others, min(2, len(others)))
-    messages += [
-        user(" ".join(stated for stated, _, _ in facts.values())),
-        says("The user tells me something. I keep it in mind.", "I will remember that."),
-    ]
+    messages += recall.told(" ".join(stated for stated, _, _ in facts.values()))
     if way == "text":
         for part in ([1.0], [0.5, 0.5])[rng.random() < 0.4]:
             messages += _aside(rng, room * part)
@@ -124,12 +121,9 @@ def long(rng: Random) -> Row:
         messages += _turns(rng, tools)
     ends: list[list[Message]] = [_order(rng, tools, rng.choice(wanted)) for _ in range(rng.randint(1, 3))]
     ends += [_need(rng, tools) for _ in range(rng.randint(0, 2))]
-    ends += [
-        [user(asked), says(f'The user said: "{stated}" So the answer is {value}.', answer)]
-        for asked, (stated, answer, value) in facts.items()
-    ]
+    ends += [recall.recalled(stated, asked, answer, value) for asked, (stated, answer, value) in facts.items()]
     if rng.random() < 0.3:
-        ends.append(list(_missed(rng, facts)))
+        ends.append(_missed(rng, facts))
     rng.shuffle(ends)
     for end in ends:
         messages += end
@@ -140,8 +134,8 @@ def long(rng: Random) -> Row:
     return row
 
 
-def _missed(rng: Random, facts: dict[str, tuple[str, str, str]]) -> tuple[Message, Message]:
+def _missed(rng: Random, facts: dict[str, tuple[str, str, str]]) -> list[Message]:
     _, asked, _, _ = recall.fact(rng)
     while asked in facts:
         _, asked, _, _ = recall.fact(rng)
-    return user(asked), says("The user has not told me that.", "You have not told me that.")
+    return recall.missed(asked)

@@ -74,6 +74,18 @@ def fact(rng: Random) -> tuple[str, str, str, str]:
     )
 
 
+def told(stated: str) -> list[Message]:
+    return [user(stated), says("The user tells me something. I keep it in mind.", "I will remember that.")]
+
+
+def recalled(stated: str, asked: str, answer: str, value: str) -> list[Message]:
+    return [user(asked), says(f'The user said: "{stated}" So the answer is {value}.', answer)]
+
+
+def missed(asked: str) -> list[Message]:
+    return [user(asked), says("The user has not told me that.", "You have not told me that.")]
+
+
 def spelled(rng: Random) -> Row:
     """Single words to repeat: after a space and at the start of an answer a word has other tokens."""
     messages = opening(rng)
@@ -100,21 +112,18 @@ def said(rng: Random) -> Row:
     messages: list[Message] = opening(rng)
     together = rng.random() < 0.4
     if together:
-        messages += [
-            user(" ".join(stated for stated, _, _ in facts.values())),
-            says("The user tells me something. I keep it in mind.", "I will remember that."),
-        ]
+        messages += told(" ".join(stated for stated, _, _ in facts.values()))
     else:
         for stated, _, _ in facts.values():
-            messages += [user(stated), says("The user tells me something. I keep it in mind.", "I will remember that.")]
+            messages += told(stated)
     if rng.random() < 0.3:
         messages += [user("Thank you."), says("The user says thanks.", "You are welcome.")]
     for asked, (stated, answer, value) in rng.sample(sorted(facts.items()), rng.randint(1, len(facts))):
-        messages += [user(asked), says(f'The user said: "{stated}" So the answer is {value}.', answer)]
+        messages += recalled(stated, asked, answer, value)
     if rng.random() < 0.2:
         _, asked, _, _ = fact(rng)
         if asked not in facts:
-            messages += [user(asked), says("The user has not told me that.", "You have not told me that.")]
+            messages += missed(asked)
     chosen = style(rng)
     return Row(messages, [], chosen, keep_all=chosen == "kimi-k2.6" and rng.random() < 0.7)
 
@@ -123,7 +132,7 @@ def _never_said(rng: Random) -> Row:
     messages = opening(rng)
     for _ in range(rng.randint(1, 3)):
         _, asked, _, _ = fact(rng)
-        messages += [user(asked), says("The user has not told me that.", "You have not told me that.")]
+        messages += missed(asked)
     chosen = style(rng)
     return Row(messages, [], chosen, keep_all=chosen == "kimi-k2.6", facts=("You have not told me that.",))
 

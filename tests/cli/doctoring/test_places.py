@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -44,7 +43,7 @@ def test_a_sealing_key_that_is_not_well(tmp_path: Path, mode: int, size: int, sa
 
 
 def database(path: Path) -> None:
-    with closing(sqlite3.connect(path)) as connection, connection:
+    with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA journal_mode = wal")
         connection.execute("CREATE TABLE rows (text TEXT)")
         connection.executemany("INSERT INTO rows VALUES (?)", [("x" * 500,)] * 200)
