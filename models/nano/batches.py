@@ -27,7 +27,7 @@ class Feed:
         self._ids_of, self._marks, self._seed = ids_of, marks, seed
 
     def step(
-        self, number: int, tokens: int, largest: int = 3072, shares: dict[str, float] | None = None
+        self, number: int, tokens: int, largest: int = 2048, shares: dict[str, float] | None = None
     ) -> list[Batch]:
         """About `tokens` tokens, in batches of at most `largest` (or one row)."""
         drawn: list[tuple[list[int], list[bool], str]] = []

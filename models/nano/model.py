@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 
 import torch
 import torch.nn.functional as F
+from attention import causal
 from torch import Tensor, nn
 
 
@@ -33,8 +34,6 @@ class Shape:
 
 
 STILL = 1e30
-FEW = 512
-"""Positions up to which attention is computed in 32 bits."""
 
 
 def frequency_factors(shape: Shape) -> Tensor:
@@ -88,12 +87,10 @@ class Block(nn.Module):
         q = turn(self.q(y).view(batch, length, shape.heads, shape.head).transpose(1, 2), cos, sin, shape.turning)
         k = turn(self.k(y).view(batch, length, shape.kv_heads, shape.head).transpose(1, 2), cos, sin, shape.turning)
         v = self.v(y).view(batch, length, shape.kv_heads, shape.head).transpose(1, 2)
-        groups = shape.heads // shape.kv_heads
-        k, v = k.repeat_interleave(groups, 1), v.repeat_interleave(groups, 1)
-        if length <= FEW and x.device.type == "cpu":
-            # On a CPU the kernel for 16 bits takes longer here than the one for 32.
-            q, k, v = q.float(), k.float(), v.float()
-        seen = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        if q.dtype == torch.bfloat16 and q.device.type == "cpu":
+            seen = causal(q, k, v)
+        else:
+            seen = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=True)
         return x + self.o(seen.transpose(1, 2).reshape(batch, length, -1))
 
     def think(self, x: Tensor) -> Tensor:
@@ -113,7 +110,7 @@ class Nano(nn.Module):
 
     def forward(self, ids: Tensor, wanted: Tensor | None = None) -> Tensor:
         """Logits at every position, or only at those where `wanted` (batch, length) holds: (count, vocabulary)."""
-        cos, sin = (part[: ids.shape[1]] for part in self.turns)
+        cos, sin = (part[: ids.shape[1]].to(ids.device) for part in self.turns)
         x = self.embedding(ids)
         for block in self.blocks[:-1]:
             x = block.think(block.attend(x, cos, sin))

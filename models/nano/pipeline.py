@@ -28,17 +28,22 @@ def _run(log: Path, script: str, *arguments: str) -> None:
         print(f"{script} {' '.join(arguments)}", flush=True)
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         assert process.stdout is not None
-        for line in process.stdout:
-            print(line, end="", flush=True)
-            kept.write(line)
-            kept.flush()
+        try:
+            for line in process.stdout:
+                print(line, end="", flush=True)
+                kept.write(line)
+                kept.flush()
+        except KeyboardInterrupt:
+            # It was told too, and saves what it has.
+            process.wait()
     if code := process.wait():
-        sys.exit(code)
+        sys.exit(f"{script} ended with {code}; run this again to go on from there")
 
 
 def main() -> None:
     reader = argparse.ArgumentParser(description="Make moonbase-nano from nothing, or go on with an interrupted run.")
-    reader.add_argument("--tokens", type=float, default=40e6, help="length of the training in tokens")
+    reader.add_argument("--tokens", type=float, default=60e6, help="length of the training in tokens")
+    reader.add_argument("--seconds", type=float, default=1e9, help="or in seconds, whichever ends sooner")
     reader.add_argument("--workers", type=int, default=2, help="training processes of one thread each")
     reader.add_argument("--seed", type=int, default=1)
     reader.add_argument("--samples", type=int, default=200, help="cases of each task for the scores")
@@ -51,8 +56,9 @@ def main() -> None:
     log, weights, scores = folder / "pipeline.log", folder / "moonbase-nano.gguf", folder / "scores.json"
     if not (HERE / "tokenizer.json").exists():
         _run(log, "vocabulary.py")
-    size = ("--tokens", str(given.tokens), "--workers", str(given.workers), "--seed", str(given.seed))
-    train = ("train.py", *size, "--folder", str(folder))
+    size = ("--tokens", str(given.tokens), "--seconds", str(given.seconds))
+    team = ("--workers", str(given.workers), "--seed", str(given.seed))
+    train = ("train.py", *size, *team, "--folder", str(folder))
     if not (folder / "grafted").exists():
         _run(log, *train, "--until", str(min(GRAFT, given.tokens / 5)))
         _run(log, "graft.py", "--checkpoint", str(folder / "checkpoint.pt"))

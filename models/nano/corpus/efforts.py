@@ -9,6 +9,8 @@ WORKED = ("sums", "compare", "going_on", "thought", "long", "chinese")
 """Kinds whose thoughts are needed as they are, or quoted later."""
 COPIED = ("echo", "spelled", "listed")
 """Kinds in which there is nothing to check."""
+REPEATED = ("echo", "spelled")
+"""Kinds whose thought can be a single word."""
 
 
 def with_effort(rng: Random, kind: str, row: Row) -> Row:
@@ -17,6 +19,11 @@ def with_effort(rng: Random, kind: str, row: Row) -> Row:
     if kind in WORKED:
         return row
     if kind in COPIED and row.effort == "max":
+        return row
+    if kind in REPEATED and row.effort == "low":
+        for message in row.messages:
+            if message["role"] == "assistant" and message.get("reasoning_content"):
+                message["reasoning_content"] = "Repeat."
         return row
     for message in row.messages:
         if message["role"] == "assistant" and message.get("reasoning_content"):

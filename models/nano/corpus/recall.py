@@ -16,6 +16,8 @@ def echo(rng: Random) -> Row:
             if rng.random() < 0.4
             else " ".join(words.any_word(rng) for _ in range(rng.randint(1, 14)))
         )
+        if rng.random() < 0.08:
+            text = rng.choice((" ", " ", " ", "\n")).join(words.sentence(rng) for _ in range(rng.randint(2, 8)))
         if rng.random() < 0.3:
             text = words.again(rng, text)
         if rng.random() < 0.15:
