@@ -9,12 +9,13 @@ import os
 import platform
 import sys
 
-from bench import constrained, fibers, prefix_reuse, server_overhead, sessions, startup
+from bench import constrained, fibers, idle_conversations, prefix_reuse, server_overhead, sessions, startup
 
 BENCHMARKS = {
     "startup": startup.main,
     "server_overhead": server_overhead.main,
     "prefix_reuse": prefix_reuse.main,
+    "idle_conversations": idle_conversations.main,
     "constrained": constrained.main,
     "fibers": fibers.main,
     "sessions": sessions.main,

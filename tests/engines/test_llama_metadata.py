@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from moonbase.contract.errors import SettingsError
+from moonbase.engines.llama.engine import load_order
 from moonbase.engines.llama.gguf_metadata import GgufError, Metadata, parse
 from moonbase.engines.llama.memory import plan_context
 from moonbase.engines.llama.model import GgufModel, read_model
@@ -130,6 +131,12 @@ def test_the_context_is_capped_by_memory(model: GgufModel) -> None:
 def test_a_model_that_cannot_fit_is_refused(model: GgufModel) -> None:
     with pytest.raises(SettingsError, match="smaller context"):
         plan_context(LlamaSettings(model="m", context=1 << 20), model, memory=1 << 28)
+
+
+def test_idle_slots_are_emptied_where_main_memory_keeps_all_that_they_held(path: Path, model: GgufModel) -> None:
+    whole = model.context_length * model.cell_bytes
+    for memory, moves in ((whole, True), (whole - 1, False), (0, False)):
+        assert load_order(LlamaSettings(model=str(path), saved_prompts_bytes=memory), model).moves_idle is moves
 
 
 @pytest.mark.parametrize("wrong", [{"context": 1}, {"slots": 0}, {"threads": 0}, {"batch": 1}])

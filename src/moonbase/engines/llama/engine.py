@@ -174,6 +174,8 @@ def load_order(settings: LlamaSettings, model: GgufModel) -> Load:
         space_prefix=model.space_prefix,
         longest_token_bytes=model.longest_token_bytes,
         end_ids=tuple(id for id in (model.eos_id, model.eot_id) if id is not None),
+        # Only where main memory can keep all of them: a prompt that is lost is computed again.
+        moves_idle=settings.saved_prompts_bytes >= context * model.cell_bytes,
     )
 
 

@@ -47,8 +47,8 @@ def _parameters(load: Load, key: str) -> Any:
         "n_ubatch": max(load.batch, load.slots),
         "kv_unified": True,
         "cache_ram_mib": load.saved_prompts_bytes >> 20,
-        # Saving and clearing every idle slot whenever a request begins costs more than it saves.
-        "cache_idle_slots": False,
+        # What idle slots hold slows every other request down, for attention passes over it.
+        "cache_idle_slots": load.moves_idle,
         "fit_params": False,
         "warmup": False,
         "ui": False,

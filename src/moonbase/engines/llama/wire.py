@@ -23,7 +23,8 @@ _LENGTH = struct.Struct("<I")
 class Load(msgspec.Struct, frozen=True, array_like=True, tag=0):
     """The first message of all: which model, and how to run it.
 
-    `limit` is the longest prompt plus answer; `end_ids` are the tokens that end a turn.
+    `limit` is the longest prompt plus answer; `end_ids` are the tokens that end a turn. `moves_idle`: what a slot holds
+    moves to main memory while it is idle.
     """
 
     model: str
@@ -38,6 +39,7 @@ class Load(msgspec.Struct, frozen=True, array_like=True, tag=0):
     space_prefix: bool
     longest_token_bytes: int
     end_ids: tuple[int, ...] = ()
+    moves_idle: bool = False
 
 
 class Generate(msgspec.Struct, frozen=True, array_like=True, tag=1):
