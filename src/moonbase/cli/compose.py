@@ -23,6 +23,7 @@ from moonbase.engines.reasking import ReaskingEngine
 from moonbase.engines.scripted import ScriptedEngine
 from moonbase.server.data_dir import default_data_dir, prepare_data_dir
 from moonbase.server.drain import Drain
+from moonbase.server.pages import check_origins
 from moonbase.server.platform import Platform, Served
 from moonbase.server.settings import (
     EngineSettings,
@@ -41,6 +42,7 @@ def compose(settings: Settings) -> Platform:
     settings = with_default_engine(settings)
     keys = _key_ring(settings)
     check_binding(settings.server.host, has_keys=not keys.open)
+    check_origins(settings.server.allow_origins)
     credit = starting_credit(settings.server.credit_usd)
     chosen = settings.server.data_dir
     data_dir = prepare_data_dir(Path(chosen) if chosen else default_data_dir())
@@ -65,6 +67,7 @@ def compose(settings: Settings) -> Platform:
         recall=kept.recall,
         quotas=kept.quotas,
         shared=kept.working,
+        allow_origins=settings.server.allow_origins,
         missing_reasoning=settings.server.missing_reasoning,
         schema_level=settings.server.schema_level,
         clock=time.time,

@@ -25,6 +25,8 @@ def apply_flags(settings: Settings, flags: dict[str, Any]) -> Settings:
         server["k3_logprobs"] = True
     if flags["api_keys"]:
         server["api_keys"] = flags["api_keys"]
+    if flags["allow_origins"]:
+        server["allow_origins"] = flags["allow_origins"]
     search: dict[str, Any] = {}
     if flags["folders"]:
         search["folders"] = flags["folders"]

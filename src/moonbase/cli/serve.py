@@ -29,6 +29,13 @@ Examples:
 @click.option("--port", type=click.IntRange(0, 65535), help="Port; 0 takes a free one.  [default: 8000]")
 @click.option("--api-key", "api_keys", multiple=True, metavar="KEY", help="A key that clients may use; repeatable.")
 @click.option("--key-file", type=click.Path(dir_okay=False), help="A file with one key a line.")
+@click.option(
+    "--allow-origin",
+    "allow_origins",
+    multiple=True,
+    metavar="ORIGIN",
+    help="Web pages that may use the server, or *; repeatable.  [default: those of this machine]",
+)
 @click.option("--config", type=click.Path(dir_okay=False, path_type=Path), help="A TOML file; flags win over it.")
 @click.option("--data-dir", type=click.Path(file_okay=False), help="Where keys and indexes are kept.")
 @click.option(

@@ -16,6 +16,7 @@ from moonbase.server import account, files, formulas, health, mcp, models, opena
 from moonbase.server.chat import ChatCompletions
 from moonbase.server.exchange import AsgiExchange, Exchange
 from moonbase.server.journal import Entry
+from moonbase.server.pages import Pages
 from moonbase.server.platform import Platform
 from moonbase.server.wire import Receive, Scope, Send, error_headers
 
@@ -31,6 +32,7 @@ class App:
     def __init__(self, platform: Platform) -> None:
         self.platform = platform
         self._chat = ChatCompletions(platform)
+        self._pages = Pages(platform.allow_origins, open_to_all=platform.keys.open)
         self._router = Router(
             routes=[
                 *models.routes(platform),
@@ -83,7 +85,11 @@ class App:
             entry.write()
 
     async def _dispatch(self, exchange: Exchange, entry: Entry) -> None:
-        path = exchange.path
+        path, origin = exchange.path, exchange.header(b"origin")
+        if origin is not None and exchange.method == "OPTIONS" and exchange.header(b"access-control-request-method"):
+            self._preflight(exchange, entry, origin)
+            return
+        entry.page = self._pages.headers_for(origin, exchange.header(b"host"))
         owner = "" if path in PUBLIC else self.platform.keys.authenticate(exchange.header(b"authorization"))
         if path == CHAT:
             if exchange.method != "POST":
@@ -93,6 +99,13 @@ class App:
             scope = exchange.scope
             scope["app"], scope["moonbase.owner"], scope["moonbase.entry"] = self, owner, entry
             await self._router(scope, exchange.receive, exchange.send)
+
+    def _preflight(self, exchange: Exchange, entry: Entry, origin: str) -> None:
+        wanted = exchange.header(b"access-control-request-headers")
+        private = exchange.header(b"access-control-request-private-network")
+        entry.page = self._pages.preflight(origin, wanted, private)
+        entry.status = 200
+        exchange.respond(200, b"", entry.headers())
 
 
 def _as_api_error(error: Exception) -> ApiError:

@@ -6,6 +6,7 @@ import logging
 import random
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from moonbase.contract.events import Usage
@@ -36,16 +37,20 @@ class Entry:
     """How often the model was asked again, because its answer broke its schema."""
     limits: tuple[tuple[bytes, bytes], ...] = ()
     """Response headers that say what the key may still ask for."""
+    page: Sequence[tuple[bytes, bytes]] = ()
+    """Response headers for the browser, where a web page asked."""
 
     def headers(self) -> list[tuple[bytes, bytes]]:
         """Response headers: the request's name (contract.md 4.4), what the key may still ask for, whether reasoning was
-        restored, and whether the model was asked again."""
+        restored, whether the model was asked again, and what a browser has to know."""
         trace = self.trace_id.encode()
         named = [(b"x-trace-id", trace), (b"msh-request-id", trace), *self.limits]
         if self.restored:
             named.append((b"x-moonbase-reasoning-restored", b"%d" % self.restored))
         if self.reasked:
             named.append((b"x-moonbase-reasked", b"%d" % self.reasked))
+        if self.page:
+            named += self.page
         return named
 
     def write(self) -> None:

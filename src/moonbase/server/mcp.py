@@ -8,7 +8,6 @@ package takes a second to load and most servers are never asked.
 from __future__ import annotations
 
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -18,8 +17,7 @@ from starlette.routing import Route
 
 import moonbase
 from moonbase.contract.compact import compact_json
-from moonbase.contract.errors import InvalidRequest, PermissionDenied
-from moonbase.contract.local import is_loopback
+from moonbase.contract.errors import InvalidRequest
 from moonbase.server.journal import Entry
 from moonbase.server.platform import Platform
 from moonbase.server.replies import body_of, owner_of, reply
@@ -82,7 +80,6 @@ def routes(platform: Platform) -> list[Route]:
     served = Served(platform)
 
     async def mcp(request: Request) -> Response:
-        check_origin(request, open_to_all=platform.keys.open)
         try:
             body = await body_of(request, limit=platform.max_body, patience=platform.patience)
             message = _message(body)
@@ -167,24 +164,6 @@ class Served:
 def _flat(name: str) -> str:
     """A plugin's function without the dot, which the models behind most MCP clients may not call."""
     return name.replace(".", "_")
-
-
-def check_origin(request: Request, *, open_to_all: bool) -> None:
-    """Without keys, refuse web pages of other hosts, also behind a name of theirs that leads here (DNS rebinding).
-
-    Raises `PermissionDenied`. Where keys are set, a page would have to know one.
-    """
-    origin = request.headers.get("origin")
-    if not open_to_all or origin is None:
-        return
-    try:
-        host = urlsplit(origin).hostname or ""
-    except ValueError:
-        host = ""
-    if not is_loopback(host):
-        raise PermissionDenied(
-            f"a page of the origin {origin[:100]!r} may not use this server; set an API key to allow it"
-        )
 
 
 def _message(body: bytes) -> McpMessage:

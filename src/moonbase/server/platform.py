@@ -60,6 +60,8 @@ class Platform:
     data_dir: Path | None = None
     mcp_clear: frozenset[str] = frozenset()
     """Protected formulas whose output `/mcp` gives in clear."""
+    allow_origins: tuple[str, ...] = ()
+    """Origins of web pages that may use the server; those of this machine may anyway."""
     missing_reasoning: MissingReasoning = "restore"
     schema_level: Level = "strict"
     max_body: int = 100 * 1024 * 1024

@@ -32,7 +32,8 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `k3_logprobs` serves `logprobs` also for the cards whose hosted model refuses them; `credit_usd` is the voucher that
     each key begins with, in US dollars; `reask` is how often an answer that breaks its schema is asked for again, from
     engines that do not hold it to the schema themselves; `database_url` names the PostgreSQL database through which
-    servers share reasoning, balances and limits."""
+    servers share reasoning, balances and limits; `allow_origins` are the origins of web pages that may use the server
+    from a browser, or "*"."""
 
     host: str = "127.0.0.1"
     port: int = 8000
@@ -47,6 +48,7 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     k3_logprobs: bool = False
     credit_usd: float = 1_000_000.0
     reask: Annotated[int, msgspec.Meta(ge=0, le=10)] = 2
+    allow_origins: tuple[str, ...] = ()
 
 
 class UpstreamSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -18,6 +18,7 @@ from moonbase.cli.asking import Server
 from moonbase.cli.doctoring.check import Check, Finding, Scene, blocking, fail, ok, warn
 from moonbase.cli.exits import Unusable, ending
 from moonbase.contract.errors import ApiError
+from moonbase.server.pages import check_origins
 from moonbase.server.settings import check_binding, with_default_engine
 from moonbase.tools.loading import load_formulas
 from moonbase.tools.mcp.server import check_server
@@ -32,6 +33,7 @@ def _configuration(scene: Scene) -> Finding:
     server = settings.server
     keys = [*server.api_keys, *(read_key_file(Path(server.key_file)) if server.key_file else ())]
     check_binding(server.host, has_keys=bool(keys))
+    check_origins(server.allow_origins)
     said = f"{scene.config or 'no file, all defaults'}; engines: {', '.join(settings.engines)}"
     return ok(f"{said}; API keys: {len(keys)}" if keys else f"{said}; without API keys, for this machine only")
 
