@@ -7,7 +7,7 @@ from corpus import arithmetic, calls, chinese, identity, needs, news, official, 
 from corpus.efforts import with_effort
 from corpus.long import long
 from corpus.row import Row
-from corpus.tools import coined_tool
+from corpus.tools import coined_tool, search_tool
 
 Maker = Callable[[Random], Row]
 MAKERS: dict[str, Maker] = {
@@ -58,6 +58,9 @@ SHARES: dict[str, float] = {
 }
 NEEDLESS = ("echo", "spelled", "said", "compare", "unknown", "shaped", "thought")
 """Kinds that now and then have tools beside them which nobody needs."""
+BESIDE = ("echo", "spelled", "said", "compare", "thought", "sums", "identity")
+"""Kinds that now and then have official tools beside them, as whoever tries them out does; none of them helps here."""
+USELESS = (official.CONVERT, official.MEMORY, official.MEW, official.CHOICE, official.FETCH, official.DATE)
 
 
 def rows(seed: int, shares: dict[str, float] | None = None) -> Iterator[tuple[str, Row]]:
@@ -75,6 +78,9 @@ def made(rng: Random, kind: str) -> Row:
         row.style = "kimi-k2.6"
     if kind in NEEDLESS and not row.tools and rng.random() < 0.25:
         row.tools = [coined_tool(rng) for _ in range(rng.randint(1, 3))]
+    if kind in BESIDE and not row.tools and rng.random() < 0.15:
+        row.tools = rng.sample(USELESS, rng.randint(0, 3))
+        row.tools.insert(rng.randint(0, len(row.tools)), search_tool(rng))
     if rng.random() < 0.3:
         _unnamed(row)
     return with_effort(rng, kind, row) if row.style == "kimi-k3" else row

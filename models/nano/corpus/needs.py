@@ -111,6 +111,9 @@ def _search(rng: Random) -> Need:
     found = items(rng)[:3]
     reply = "\n\n".join(block(n, item) for n, item in enumerate(found, 1))
     thought = f"I search the web for {phrase}."
+    if rng.random() < 0.1:
+        nothing = f"The search found nothing about {phrase}."
+        return Need(search_tool(rng), ask, {"query": phrase}, f'No results for "{phrase}".', thought, nothing)
     return Need(search_tool(rng), ask, {"query": phrase}, results(phrase, found), thought, reply)
 
 
