@@ -51,18 +51,38 @@ def status_of(request: urllib.request.Request) -> int:
 def test_it_says_what_it_serves_and_that_any_key_will_do(tmp_path: Path) -> None:
     with serving(tmp_path, *SCRIPTED) as live:
         assert live.process.stdout is not None
-        rest = [live.process.stdout.readline() for _ in range(3)]
+        rest = [live.process.stdout.readline() for _ in range(4)]
+        with urllib.request.urlopen(rest[2].removeprefix("  try it").strip()) as page:
+            assert "<title>Moonbase playground</title>" in page.read().decode()
     assert "kimi-k2.6" in rest[0]
     assert "scripted (scripted)" in rest[1]
-    assert "any non-empty key is accepted, from this machine only" in rest[2]
+    assert "any non-empty key is accepted, from this machine only" in rest[3]
+
+
+def test_it_can_leave_the_playground_out_and_names_the_pages_that_may_use_it(tmp_path: Path) -> None:
+    with serving(tmp_path, *SCRIPTED, "--no-playground", "--allow-origin", "https://app.example") as live:
+        asked = {"Authorization": "Bearer k", "Origin": "https://app.example"}
+        with urllib.request.urlopen(urllib.request.Request(f"{live.base_url}/models", headers=asked)) as answer:
+            assert answer.headers["access-control-allow-origin"] == "https://app.example"
+        page = f"{live.base_url.removesuffix('/v1')}/playground"
+        assert status_of(urllib.request.Request(page, headers={"Authorization": "Bearer k"})) == 404
+
+
+def test_what_is_no_origin_is_named_at_start(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "moonbase", "serve", "--port", "0", "--allow-origin", "app.example"]
+    done = subprocess.run(
+        [*command, "--data-dir", str(tmp_path)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode != 0
+    assert "'app.example' is no origin" in done.stderr
 
 
 def test_it_says_whether_programs_can_run(tmp_path: Path) -> None:
     with serving(tmp_path, *SCRIPTED) as live:
         assert live.process.stdout is not None
-        rest = [live.process.stdout.readline() for _ in range(5)]
-    assert rest[3].startswith("  tools    quickjs")
-    assert rest[4].startswith("  tools    code_runner")
+        rest = [live.process.stdout.readline() for _ in range(6)]
+    assert rest[4].startswith("  tools    quickjs")
+    assert rest[5].startswith("  tools    code_runner")
 
 
 def test_the_configuration_can_leave_the_runners_of_code_out(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+import moonbase
 from moonbase.accounts.file_index import FileLimits
 from moonbase.accounts.files import FileStore
 from moonbase.accounts.keys import KeyRing, read_key_file
@@ -35,6 +36,8 @@ from moonbase.server.settings import (
 )
 from moonbase.tools.extracting.extractor import Extractor
 from moonbase.tools.keyfile import load_or_create_key
+
+PLAYGROUND = Path(moonbase.__file__).parent / "web"
 
 
 def compose(settings: Settings) -> Platform:
@@ -67,6 +70,7 @@ def compose(settings: Settings) -> Platform:
         recall=kept.recall,
         quotas=kept.quotas,
         shared=kept.working,
+        site=PLAYGROUND if settings.server.playground else None,
         allow_origins=settings.server.allow_origins,
         missing_reasoning=settings.server.missing_reasoning,
         schema_level=settings.server.schema_level,

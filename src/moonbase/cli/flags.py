@@ -21,6 +21,8 @@ _SERVER = (
 def apply_flags(settings: Settings, flags: dict[str, Any]) -> Settings:
     """`settings` with what the command line says; raises `SettingsError` for flags that contradict each other."""
     server = {name: flags[name] for name in _SERVER if flags[name] is not None}
+    if flags["no_playground"]:
+        server["playground"] = False
     if flags["k3_logprobs"]:
         server["k3_logprobs"] = True
     if flags["api_keys"]:

@@ -98,6 +98,7 @@ Examples:
     metavar="NAME=N",
     help="Bound each key: concurrency, rpm, tpm, tpd, or tier (0 to 5) for the hosted platform's; repeatable.",
 )
+@click.option("--no-playground", is_flag=True, help="Do not serve the page for trying the server out.")
 @click.option("--quiet", is_flag=True, help="No line for each request.")
 def command(config: Path | None, quiet: bool, **flags: Any) -> None:
     """Serve the platform's HTTP API on this machine."""

@@ -21,6 +21,7 @@ from moonbase.server.app import App
 from moonbase.server.listen import Listener, bind, url_of
 from moonbase.server.platform import Platform
 from moonbase.server.settings import Settings, load_settings
+from moonbase.server.site import PAGE
 
 
 def serve(config: Path | None, flags: dict[str, Any], *, quiet: bool) -> None:
@@ -84,6 +85,8 @@ def _say_hello(url: str, platform: Platform, settings: Settings) -> None:
     for name, kind in engines.items():
         if kind == "chaos":
             click.echo(f"  chaos    {name} is a test double that spoils answers on purpose; do not serve users with it")
+    if platform.site is not None:
+        click.echo(f"  try it   {url}{PAGE}")
     if platform.keys.open:
         click.echo("  keys     none is set: any non-empty key is accepted, from this machine only")
     for notice in platform.notices:

@@ -18,6 +18,7 @@ from moonbase.server.exchange import AsgiExchange, Exchange
 from moonbase.server.journal import Entry
 from moonbase.server.pages import Pages
 from moonbase.server.platform import Platform
+from moonbase.server.site import Site
 from moonbase.server.wire import Receive, Scope, Send, error_headers
 
 logger = logging.getLogger("moonbase.server")
@@ -33,6 +34,8 @@ class App:
         self.platform = platform
         self._chat = ChatCompletions(platform)
         self._pages = Pages(platform.allow_origins, open_to_all=platform.keys.open)
+        site = Site(platform.site) if platform.site is not None else None
+        self._public = PUBLIC | (site.paths if site is not None else frozenset[str]())
         self._router = Router(
             routes=[
                 *models.routes(platform),
@@ -43,6 +46,7 @@ class App:
                 *mcp.routes(platform),
                 *health.routes(platform),
                 *openapi.routes(),
+                *(site.routes() if site is not None else ()),
             ],
             redirect_slashes=False,
         )
@@ -90,7 +94,7 @@ class App:
             self._preflight(exchange, entry, origin)
             return
         entry.page = self._pages.headers_for(origin, exchange.header(b"host"))
-        owner = "" if path in PUBLIC else self.platform.keys.authenticate(exchange.header(b"authorization"))
+        owner = "" if path in self._public else self.platform.keys.authenticate(exchange.header(b"authorization"))
         if path == CHAT:
             if exchange.method != "POST":
                 raise HTTPException(405, headers={"Allow": "POST"})

@@ -60,6 +60,8 @@ class Platform:
     data_dir: Path | None = None
     mcp_clear: frozenset[str] = frozenset()
     """Protected formulas whose output `/mcp` gives in clear."""
+    site: Path | None = None
+    """The folder of the playground; None where there is none."""
     allow_origins: tuple[str, ...] = ()
     """Origins of web pages that may use the server; those of this machine may anyway."""
     missing_reasoning: MissingReasoning = "restore"

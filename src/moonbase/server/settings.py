@@ -33,7 +33,7 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     each key begins with, in US dollars; `reask` is how often an answer that breaks its schema is asked for again, from
     engines that do not hold it to the schema themselves; `database_url` names the PostgreSQL database through which
     servers share reasoning, balances and limits; `allow_origins` are the origins of web pages that may use the server
-    from a browser, or "*"."""
+    from a browser, or "*"; `playground` serves the page for trying the server out."""
 
     host: str = "127.0.0.1"
     port: int = 8000
@@ -49,6 +49,7 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     credit_usd: float = 1_000_000.0
     reask: Annotated[int, msgspec.Meta(ge=0, le=10)] = 2
     allow_origins: tuple[str, ...] = ()
+    playground: bool = True
 
 
 class UpstreamSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
