@@ -24,6 +24,7 @@ def official(function: Any) -> dict[str, Any]:
 DATE, SEARCH, CONVERT = official(date.FUNCTION), official(web_search.FUNCTION), official(convert.FUNCTION)
 MEMORY, CHOICE, MEW = official(memory.FUNCTION), official(random_choice.FUNCTION), official(mew.FUNCTION)
 ENCODE, DECODE, FETCH = official(base64_tool.ENCODE), official(base64_tool.DECODE), official(fetch.FUNCTION)
+OFFICIAL_BESIDE = (DATE, CONVERT, MEMORY, CHOICE, MEW, FETCH)
 OFFICIAL = (DATE, SEARCH, CONVERT, MEMORY, CHOICE, MEW, FETCH)
 
 
@@ -247,6 +248,25 @@ def sum_of(rng: Random) -> Case:
     return number_in(reply.content) == [str(a - b)]
 
 
+def sum_beside_tools(rng: Random) -> Case:
+    """Addition where web search and other official tools stand by, as whoever tries them out has them."""
+    a, b = rng.randint(10, 999), rng.randint(10, 999)
+    tools = [SEARCH, *rng.sample(OFFICIAL_BESIDE, rng.randint(0, 3))]
+    reply = yield start(rng, user(rng.choice(("What is {} + {}?", "What is {}+{}?")).format(a, b)), tools=tools)
+    return not reply.calls and number_in(reply.content) == [str(a + b)]
+
+
+def search_in_vain(rng: Random) -> Case:
+    """It says that the search found nothing, and does not go on searching or writing."""
+    phrase = words.phrase(rng, 1, 3)
+    body = start(rng, user(f"Search the web for {phrase}."), tools=[SEARCH, *rng.sample(OFFICIAL_BESIDE, 1)])
+    reply = yield body
+    if reply.calls != [("web_search", {"query": phrase})]:
+        return False
+    reply = yield go_on(body, reply, *results(rng, reply, f'No results for "{phrase}".'))
+    return not reply.calls and reply.finish == "stop" and phrase in reply.content and "nothing" in reply.content
+
+
 def product(rng: Random) -> Case:
     """A number of up to two digits times one of one digit."""
     a, b = rng.randint(0, 99), rng.randint(0, 9)
@@ -394,6 +414,12 @@ def echo(rng: Random) -> Case:
     return reply.content == text
 
 
+def long_echo(rng: Random) -> Case:
+    text = words.phrase(rng, 20, 60)
+    reply = yield start(rng, user(rng.choice((f"Repeat: {text}", f'Repeat: "{text}"', f"Say exactly: {text}"))))
+    return reply.content == text
+
+
 def shaped(rng: Random) -> Case:
     """The right values, in a JSON object of the schema of the request."""
     person, age, city = words.one(rng, "people"), rng.randint(1, 99), words.one(rng, "cities")
@@ -464,10 +490,13 @@ TASKS: dict[str, Maker] = {
     "one field of a result": one_field,
     "date, search, digest": digest,
     "addition and subtraction": sum_of,
+    "addition beside tools": sum_beside_tools,
+    "search that finds nothing": search_in_vain,
     "multiplication, 2 by 1 digits": product,
     "multiplication, 2 by 2 digits": long_product,
     "comparing numbers": compared,
     "repeating": echo,
+    "repeating 20 to 60 words": long_echo,
     "recall": recall,
     "never said: says so": never_said,
     "kept thinking recalled": kept_thought,
