@@ -21,6 +21,7 @@ import torch
 import torch.multiprocessing as mp
 import torch.nn.functional as F
 from batches import Batch, Feed
+from corpus.mix import SHARES
 from model import Nano, Shape
 from optimizer import optimizers
 
@@ -47,6 +48,8 @@ class Plan:
     """Where the checkpoint and the log are."""
     until: float = 1e18
     """Save and stop at this many tokens; the learning rate does not depend on it."""
+    more: str = ""
+    """Kinds of rows to have more of, as `echo=2 sums=1.5`."""
     seconds: float = 1e9
     """Time of training in all, interruptions not counted; the learning rate falls with whichever ends sooner."""
 
@@ -61,7 +64,7 @@ class Team:
         context = mp.get_context("spawn")
         self._tasks, self._results = context.Queue(), context.Queue()
         self._lock = context.Lock()
-        given = (self._lock, model, self._sums, plan.seed, self._tasks, self._results)
+        given = (self._lock, model, self._sums, plan, self._tasks, self._results)
         self._workers = [context.Process(target=_work, args=given, daemon=True) for _ in range(plan.workers)]
         for worker in self._workers:
             worker.start()
@@ -102,12 +105,12 @@ class Alone:
 
     def __init__(self, model: Nano, plan: Plan) -> None:
         self._model, self._plan = model, plan
-        self._feed = _feed(plan.seed)
+        self._feed, self._shares = _feed(plan.seed), _shares(plan.more)
 
     def step(self, number: int) -> tuple[list[torch.Tensor], int, Losses]:
         losses: Losses = {}
         taken = 0
-        for batch in self._feed.step(number, self._plan.per_step, self._plan.per_step):
+        for batch in self._feed.step(number, self._plan.per_step, self._plan.per_step, self._shares):
             size, found = _learn(self._model, batch)
             taken += size
             _add(losses, found)
@@ -125,18 +128,26 @@ def _feed(seed: int) -> Feed:
     return Feed(lambda text: learned.encode(text, add_special_tokens=False).ids, marks, seed)
 
 
-def _work(lock: Any, model: Nano, sums: list[torch.Tensor], seed: int, tasks: Any, results: Any) -> None:
+def _shares(more: str) -> dict[str, float]:
+    """`SHARES`, with more of some kinds; raises `KeyError` for a kind that there is not."""
+    shares = dict(SHARES)
+    for kind, _, factor in (each.partition("=") for each in more.split()):
+        shares[kind] *= float(factor)
+    return shares
+
+
+def _work(lock: Any, model: Nano, sums: list[torch.Tensor], plan: Plan, tasks: Any, results: Any) -> None:
     """Take (step, batch number) until told None; add each batch's gradient of the summed loss to `sums`."""
     # A signal that goes to the whole group is for the process that saves; it tells its workers when to end.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_IGN)
     torch.set_num_threads(1)
-    feed = _feed(seed)
+    feed, shares = _feed(plan.seed), _shares(plan.more)
     parameters = list(model.parameters())
     step, made = -1, []
     while (task := tasks.get()) is not None:
         if task[0] != step:
-            step, made = task[0], feed.step(task[0], task[2])
+            step, made = task[0], feed.step(task[0], task[2], shares=shares)
         if task[1] is None:
             results.put(len(made))
             continue
