@@ -410,12 +410,14 @@ def identity(rng: Random) -> Case:
 
 def echo(rng: Random) -> Case:
     text = rng.choice((words.phrase(rng, 1, 10), words.sentence(rng), words.title(rng), words.coined(rng)))
-    reply = yield start(rng, user(rng.choice((f"Repeat: {text}", f'Repeat: "{text}"', f"Say exactly: {text}"))))
-    return reply.content == text
+    return (yield from _repeated(rng, text))
 
 
 def long_echo(rng: Random) -> Case:
-    text = words.phrase(rng, 20, 60)
+    return (yield from _repeated(rng, words.phrase(rng, 20, 60)))
+
+
+def _repeated(rng: Random, text: str) -> Case:
     reply = yield start(rng, user(rng.choice((f"Repeat: {text}", f'Repeat: "{text}"', f"Say exactly: {text}"))))
     return reply.content == text
 

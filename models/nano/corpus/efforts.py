@@ -20,14 +20,10 @@ def with_effort(rng: Random, kind: str, row: Row) -> Row:
         return row
     if kind in COPIED and row.effort == "max":
         return row
-    if kind in REPEATED and row.effort == "low":
-        for message in row.messages:
-            if message["role"] == "assistant" and message.get("reasoning_content"):
-                message["reasoning_content"] = "Repeat."
-        return row
+    brief = kind in REPEATED and row.effort == "low"
     for message in row.messages:
         if message["role"] == "assistant" and message.get("reasoning_content"):
-            message["reasoning_content"] = _thought(message, row.effort)
+            message["reasoning_content"] = "Repeat." if brief else _thought(message, row.effort)
     return row
 
 

@@ -15,9 +15,8 @@ from starlette.routing import Route
 
 from moonbase.contract.errors import InvalidRequest
 from moonbase.contract.files import FileObject, Purpose, unknown_file
-from moonbase.server.journal import Entry
 from moonbase.server.platform import Platform
-from moonbase.server.replies import owner_of, reply, route
+from moonbase.server.replies import owner_of, reply, route, told
 from moonbase.server.uploading import take_upload
 
 _CHUNK = 256 * 1024
@@ -125,9 +124,7 @@ async def _text(request: Request, path: Path) -> Response:
         file = _opened(path)
     except FileNotFoundError:
         raise unknown_file(request.path_params["file_id"]) from None
-    entry: Entry = request.scope["moonbase.entry"]
-    entry.status = 200
-    headers = {name.decode(): text.decode() for name, text in entry.headers()}
+    headers = told(request, 200)
     headers |= {"content-length": str(os.fstat(file.fileno()).st_size), "x-content-type-options": "nosniff"}
     return StreamingResponse(_pieces(file), headers=headers, media_type="text/plain; charset=utf-8")
 

@@ -18,9 +18,8 @@ from starlette.routing import Route
 import moonbase
 from moonbase.contract.compact import compact_json
 from moonbase.contract.errors import InvalidRequest
-from moonbase.server.journal import Entry
 from moonbase.server.platform import Platform
-from moonbase.server.replies import body_of, owner_of, reply
+from moonbase.server.replies import body_of, owner_of, reply, told
 from moonbase.server.wire import until_disconnect
 from moonbase.tools.formula import Fiber, FiberRequest
 from moonbase.tools.tool import CallContext, Formula
@@ -197,9 +196,7 @@ def _greeting(params: dict[str, Any]) -> dict[str, Any]:
 
 
 def _taken(request: Request) -> Response:
-    entry: Entry = request.scope["moonbase.entry"]
-    entry.status = 202
-    return Response(status_code=202, headers={name.decode(): text.decode() for name, text in entry.headers()})
+    return Response(status_code=202, headers=told(request, 202))
 
 
 def _refusal(request: Request, id: int | str | None, error: McpError, *, status: int = 200) -> Response:

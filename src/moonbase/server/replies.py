@@ -15,13 +15,16 @@ from moonbase.server.wire import PATIENCE, read_body
 
 
 def reply(request: Request, value: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """`value` as JSON, with the headers that name the request; also tells the journal."""
+    """`value` as JSON, with the headers that name the request (`told`)."""
+    named = {**told(request, status), **(headers or {})}
+    return Response(msgspec.json.encode(value), status, named, media_type="application/json; charset=utf-8")
+
+
+def told(request: Request, status: int) -> dict[str, str]:
+    """The headers that name the request, for an answer with `status`; also tells the journal."""
     entry: Entry = request.scope["moonbase.entry"]
     entry.status = status
-    named = {name.decode(): text.decode() for name, text in entry.headers()}
-    return Response(
-        msgspec.json.encode(value), status, {**named, **(headers or {})}, media_type="application/json; charset=utf-8"
-    )
+    return {name.decode(): text.decode() for name, text in entry.headers()}
 
 
 def route(path: str, **handlers: Callable[[Request], Awaitable[Response]]) -> Route:

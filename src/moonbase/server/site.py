@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from moonbase.contract.errors import NotFound
-from moonbase.server.journal import Entry
+from moonbase.server.replies import told
 
 PAGE = "/playground"
 _INDEX = "index.html"
@@ -32,12 +33,23 @@ _SAFE = {
 }
 
 
+class _File(NamedTuple):
+    body: bytes
+    kind: str
+    tag: str
+
+    @classmethod
+    def read(cls, path: Path) -> _File:
+        body = path.read_bytes()
+        return cls(body, _TYPES[path.suffix], f'"{hashlib.sha256(body).hexdigest()[:20]}"')
+
+
 class Site:
     """The files of `folder`, read once. They hold no secrets, so no key is needed for them."""
 
     def __init__(self, folder: Path) -> None:
         files = sorted(path for path in folder.iterdir() if path.suffix in _TYPES)
-        self._files = {_path_of(path.name): (path.read_bytes(), _TYPES[path.suffix]) for path in files}
+        self._files = {_path_of(path.name): _File.read(path) for path in files}
 
     @property
     def paths(self) -> frozenset[str]:
@@ -48,11 +60,11 @@ class Site:
         return [Route("/", _root, methods=["GET"]), *files]
 
     async def _file(self, request: Request) -> Response:
-        body, kind = self._files[request.url.path]
-        tag = f'"{hashlib.sha256(body).hexdigest()[:20]}"'
-        known = request.headers.get("if-none-match") == tag
-        headers = {**_SAFE, **_told(request, 304 if known else 200), "etag": tag, "content-type": kind}
-        return Response(None if known else body, 304 if known else 200, headers)
+        file = self._files[request.url.path]
+        known = request.headers.get("if-none-match") == file.tag
+        status = 304 if known else 200
+        headers = {**_SAFE, **told(request, status), "etag": file.tag, "content-type": file.kind}
+        return Response(None if known else file.body, status, headers)
 
 
 def _path_of(name: str) -> str:
@@ -63,11 +75,4 @@ async def _root(request: Request) -> Response:
     """For who types the server's address into a browser; programs are told that there is nothing."""
     if "text/html" not in request.headers.get("accept", ""):
         raise NotFound("The requested resource was not found")
-    return RedirectResponse(PAGE, 307, _told(request, 307))
-
-
-def _told(request: Request, status: int) -> dict[str, str]:
-    """The headers that name the request; also tells the journal."""
-    entry: Entry = request.scope["moonbase.entry"]
-    entry.status = status
-    return {name.decode(): text.decode() for name, text in entry.headers()}
+    return RedirectResponse(PAGE, 307, told(request, 307))

@@ -24,10 +24,13 @@ function make(tag, properties = {}, ...children) {
 
 const kept = ["key", "thinking", "effort", "max", "system", "extra", "model"];
 
+function ticked() {
+  return [...document.querySelectorAll("#tools input:checked")].map((each) => each.value);
+}
+
 function keep() {
   const values = kept.map((id) => [id, id === "thinking" ? at(id).checked : at(id).value]);
-  const ticked = [...document.querySelectorAll("#tools input:checked")].map((each) => each.value);
-  sessionStorage.setItem("moonbase", JSON.stringify({ ...Object.fromEntries(values), ticked }));
+  sessionStorage.setItem("moonbase", JSON.stringify({ ...Object.fromEntries(values), ticked: ticked() }));
 }
 
 function recall() {
@@ -64,8 +67,8 @@ function extra() {
 }
 
 function settings(more) {
-  const ticked = [...document.querySelectorAll("#tools input:checked")].map((each) => each.value);
-  const chosen = [...tools].filter(([, { uri }]) => ticked.includes(uri));
+  const uris = ticked();
+  const chosen = [...tools].filter(([, { uri }]) => uris.includes(uri));
   return {
     thinking: at("thinking").checked,
     effort: at("effort").value,
@@ -107,7 +110,7 @@ async function load() {
   }
 }
 
-async function loadTools(ticked) {
+async function loadTools(chosen) {
   const formulas = await api().formulas();
   const listed = await Promise.all(formulas.map(async ({ id }) => [id, await api().tools(id)]));
   tools = new Map();
@@ -116,7 +119,7 @@ async function loadTools(ticked) {
     const functions = declared.filter((tool) => tool.function);
     if (!functions.length) continue;
     for (const tool of functions) tools.set(tool.function.name, { uri, tool });
-    const box = make("input", { type: "checkbox", value: uri, checked: ticked.includes(uri) });
+    const box = make("input", { type: "checkbox", value: uri, checked: chosen.includes(uri) });
     rows.push(make("label", { title: functions[0].function.description ?? "" }, box, ` ${uri.replace(/^moonshot\/|:latest$/g, "")}`));
   }
   if (rows.length) at("tools").replaceChildren(...rows);
