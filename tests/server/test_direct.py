@@ -116,7 +116,8 @@ class _Transport:
 
 def exchange(transport: Any, done: Callable[[], None] = lambda: None) -> DirectExchange:
     flow: Any = _Flow()
-    return DirectExchange(transport, flow, method="POST", path="/", headers=[], common=[], keep_alive=True, done=done)
+    asked: dict[str, Any] = {"method": "POST", "path": "/", "headers": [], "common": [], "keep_alive": True}
+    return DirectExchange(transport, flow, **asked, close=transport.close, done=done)
 
 
 @pytest.mark.parametrize("cuts", [(), (1,), (1, 3), (2, 3, 4)])

@@ -27,7 +27,8 @@ class Writes:
 
 
 def joining(writes: Writes) -> Joining:
-    return Joining(cast("asyncio.Transport", writes), asyncio.get_running_loop())
+    transport = cast("asyncio.Transport", writes)
+    return Joining(transport, asyncio.get_running_loop(), transport.close)
 
 
 async def test_head_and_body_are_one_write() -> None:

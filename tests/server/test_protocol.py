@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 from collections.abc import AsyncGenerator, Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -160,19 +161,18 @@ TOO_LONG: dict[str, tuple[bytes, bytes]] = {
 
 @pytest.mark.parametrize("name", TOO_LONG)
 async def test_a_head_without_end_is_refused(place: Place, name: str) -> None:
-    """It takes no more memory than `MAX_HEAD` and one read."""
+    """It takes no more memory than `MAX_HEAD` and one read; who goes on sending it sees the refusal all the same."""
     begin, more = TOO_LONG[name]
     wire = await place.connect()
     await wire.send(begin)
     sent = 0
-    try:
-        while sent < 40 * MAX_HEAD:
-            await wire.send(more)
-            sent += len(more)
-            await asyncio.sleep(0)
-    except ConnectionError:
-        pass  # the server has closed, as it should
-    assert sent < 40 * MAX_HEAD
+    while sent < 40 * MAX_HEAD:
+        await wire.send(more)
+        sent += len(more)
+        await asyncio.sleep(0)
+    answer = await wire.answer()
+    assert answer.error == (431, "Request header fields are too large")
+    assert await wire.closed()
     assert await complete(place.server, body())
 
 
@@ -204,6 +204,64 @@ async def test_the_connection_of_a_body_that_was_too_large_serves_on(place: Plac
     wire = await place.connect()
     await wire.send(request(b"x" * (LIMIT + 1)) + request())
     assert (await wire.answer()).status == 413
+    assert (await wire.answer()).status == 200
+
+
+REFUSED_EARLY: dict[str, tuple[bytes, tuple[int, str]]] = {
+    "a body that is too large": (request(b"x" * 8_000_000, b"Connection: close"), TOO_LARGE),
+    "the same for HTTP/1.0": (request(b"x" * 8_000_000, line=POST[:-1] + b"0"), TOO_LARGE),
+    "the same for another route": (
+        request(b"x" * 8_000_000, b"Connection: close", line=b"POST /v1/tokenizers/estimate-token-count HTTP/1.1"),
+        TOO_LARGE,
+    ),
+    "a broken chunk": (request(b"zz\r\n" + b"x" * 8_000_000, CHUNKED, length=None), NOT_HTTP),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED_EARLY)
+async def test_who_still_sends_while_it_is_refused_reads_the_refusal(place: Place, name: str) -> None:
+    """To close a connection with bytes unread resets it, and the answer is lost on the way (RFC 9112, 9.6)."""
+    data, error = REFUSED_EARLY[name]
+    wire = await place.connect()
+    await wire.send(data)
+    answer = await wire.answer()
+    assert answer.error == error
+    assert answer.headers["connection"] == "close"
+    assert await wire.closed()
+
+
+@pytest.mark.parametrize("rest", [b"NONSENSE\r\n\r\n", b"GET / HTTP/1.1\r\nX: " + b"y" * 3 * MAX_HEAD])
+async def test_what_is_broken_after_a_request_does_not_tear_its_answer(tmp_path: Path, rest: bytes) -> None:
+    platform = make_platform(tmp_path, engine=ScriptedEngine(pace=0.01))
+    async with running(platform) as server:
+        wire = Wire(*await asyncio.open_connection("127.0.0.1", int(server.url.rsplit(":", 1)[1])))
+        await wire.send(request())
+        for at in range(0, len(rest), MAX_HEAD):
+            await wire.send(rest[at : at + MAX_HEAD])
+            await asyncio.sleep(0)
+        answer = await wire.answer()
+        assert json.loads(answer.content)["choices"][0]["finish_reason"] == "stop"
+        assert await wire.closed()
+        wire.close()
+
+
+async def test_what_is_broken_after_a_refusal_gets_no_second_one(place: Place) -> None:
+    wire = await place.connect()
+    await wire.send(request(chunked(b"x" * (LIMIT + 1))[:-5], CHUNKED, length=None))
+    assert (await wire.answer()).error == TOO_LARGE
+    await wire.send(b"zz\r\n")
+    assert await wire.closed()
+
+
+@pytest.mark.parametrize("whole", [False, True])
+async def test_a_client_is_not_blamed_for_a_loop_that_was_held_up(place: Place, whole: bool) -> None:
+    """What it sent in that time lies unread when the timer fires."""
+    wire = await place.connect()
+    await wire.send(request()[: 0 if whole else -5])
+    await asyncio.sleep(0.01)
+    time.sleep(2 * PATIENCE)  # noqa: ASYNC251
+    await asyncio.sleep(0)
+    await wire.send(request() if whole else request()[-5:])
     assert (await wire.answer()).status == 200
 
 

@@ -16,8 +16,8 @@ def echo(rng: Random) -> Row:
             if rng.random() < 0.4
             else " ".join(words.any_word(rng) for _ in range(rng.randint(1, 14)))
         )
-        if rng.random() < 0.08:
-            text = rng.choice((" ", " ", " ", "\n")).join(words.sentence(rng) for _ in range(rng.randint(2, 8)))
+        if rng.random() < 0.16:
+            text = _long(rng)
         if rng.random() < 0.3:
             text = words.again(rng, text)
         if rng.random() < 0.15:
@@ -39,6 +39,14 @@ def echo(rng: Random) -> Row:
     chosen = style(rng)
     row = Row(messages, [], chosen, keep_all=chosen != "kimi-k2-thinking" or rng.random() < 0.5)
     return finish(rng, row) if len(messages) < 4 else row
+
+
+def _long(rng: Random) -> str:
+    """Sentences, or words of which some come again, each time before another: what follows them is to be told apart."""
+    if rng.random() < 0.5:
+        return rng.choice((" ", " ", " ", "\n")).join(words.sentence(rng) for _ in range(rng.randint(2, 8)))
+    pool = [words.any_word(rng) for _ in range(rng.randint(12, 60))]
+    return " ".join(rng.choice(pool) for _ in range(rng.randint(15, 60)))
 
 
 def fact(rng: Random) -> tuple[str, str, str, str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from io import BytesIO
 
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT, FlowControl
@@ -23,7 +24,8 @@ _CHUNKED = b"transfer-encoding: chunked\r\n"
 
 
 class DirectExchange:
-    """See `Exchange`. `common`: the headers of every answer. `done` is called when the answer is complete."""
+    """See `Exchange`. `common`: the headers of every answer. When the answer is complete, `done` is called, and before
+    it `close` where no request may follow."""
 
     def __init__(
         self,
@@ -35,10 +37,11 @@ class DirectExchange:
         headers: Headers,
         common: Headers,
         keep_alive: bool,
+        close: Callable[[], None],
         done: Callable[[], None],
     ) -> None:
         self.method, self.path = method, path
-        self._transport, self._flow, self._done = transport, flow, done
+        self._transport, self._flow, self._close, self._done = transport, flow, close, done
         self._headers, self._common = dict(headers), common
         self._piece, self._pieces, self._size = b"", BytesIO(), 0
         self._whole = self._reading = False
@@ -95,11 +98,16 @@ class DirectExchange:
             if self.disconnected:
                 raise left_early()
             self._flow.resume_reading()
-            self._more = asyncio.get_running_loop().create_future()
-            await in_time(self._more, patience)
+            await in_time(partial(self._more_than, self._size), patience)
         if self._size > limit:
             raise too_large()
         return self._piece or self._pieces.getvalue()
+
+    async def _more_than(self, size: int) -> None:
+        """Until the body has more than `size` bytes, is whole, or will never be."""
+        if self._size == size and not self._whole and not self.disconnected:
+            self._more = asyncio.get_running_loop().create_future()
+            await self._more
 
     def watch(self, leave: Callable[[], None]) -> None:
         self._leave = leave
@@ -151,7 +159,7 @@ class DirectExchange:
     def _complete(self) -> None:
         self.response_complete = True
         if not self.keep_alive:
-            self._transport.close()
+            self._close()
         self._done()
 
     def _wake(self) -> None:

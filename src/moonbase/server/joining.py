@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 _LARGE = 64 * 1024
 """Bytes of a body beyond which copying them would cost more than a second write."""
 
 
 class Joining:
-    """A connection's transport, as responses write to it. A head waits for what follows it, but never longer than the
-    event loop's turn."""
+    """A connection's transport, as responses write to it, and `close`, for when they are done with it. A head waits for
+    what follows it, but never longer than the event loop's turn."""
 
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        self._transport = transport
+    def __init__(
+        self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop, close: Callable[[], None]
+    ) -> None:
+        self._transport, self._close = transport, close
         self._loop = loop
         self._head = b""
 
@@ -30,7 +33,7 @@ class Joining:
 
     def close(self) -> None:
         self._flush()
-        self._transport.close()
+        self._close()
 
     def is_closing(self) -> bool:
         return self._transport.is_closing()

@@ -12,10 +12,12 @@ from moonbase.contract.errors import ApiError, HeadTooLarge, InvalidRequest, Req
 from moonbase.server.app import CHAT, App
 from moonbase.server.direct import DirectExchange
 from moonbase.server.joining import Joining
-from moonbase.server.wire import error_headers
+from moonbase.server.wire import LAST_LOOK, error_headers
 
 MAX_HEAD = 64 * 1024
 """Bytes of a request line and its headers that may come after the first read."""
+_LINGER = 5.0
+"""Seconds in which a client may still send what is not read any more."""
 
 _UPGRADING = frozenset({b"upgrade", b"http2-settings"})
 _DIRECT = CHAT.encode()
@@ -34,13 +36,16 @@ class Protocol(HttpToolsProtocol):
         """The last one, which may be under way."""
         self._reading: DirectExchange | None = None
         """The one whose body is read; None where uvicorn reads it."""
-        self._in_head = False
+        self._in_head = self._in_body = False
         self._head = 0
+        self._deaf = False
+        """Whether what comes is dropped: it cannot be read, or the connection is to close."""
+        self._leaving = False
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._joining = cast("asyncio.Transport", Joining(transport, self.loop))
+        self._joining = cast("asyncio.Transport", Joining(transport, self.loop, self._leave))
         self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -52,6 +57,8 @@ class Protocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self._deaf:
+            return
         self._unset_keepalive_if_required()
         begun = self._in_head
         try:
@@ -65,7 +72,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         self.url, self.headers, self.expect_100_continue = b"", [], False
-        self._in_head, self._head = True, 0
+        self._in_head, self._in_body, self._head = True, False, 0
 
     def on_headers_complete(self) -> None:
         self._in_head = False
@@ -75,6 +82,7 @@ class Protocol(HttpToolsProtocol):
             self._reading = self._direct = self._begin_direct()
         elif not self.parser.should_upgrade():
             self._begin_asgi()
+        self._in_body = True
 
     def on_body(self, body: bytes) -> None:
         if self._reading is not None:
@@ -83,6 +91,7 @@ class Protocol(HttpToolsProtocol):
             super().on_body(body)
 
     def on_message_complete(self) -> None:
+        self._in_body = False
         if self._reading is not None:
             self._reading.end()
         elif not self.parser.should_upgrade():
@@ -106,6 +115,7 @@ class Protocol(HttpToolsProtocol):
             headers=self.headers,
             common=self.server_state.default_headers,
             keep_alive=self.parser.should_keep_alive(),
+            close=self._leave,
             done=self.on_response_complete,
         )
         self.cycle = cast("Any", exchange)
@@ -119,7 +129,7 @@ class Protocol(HttpToolsProtocol):
         finally:
             self.tasks.discard(exchange.task)
             if not exchange.response_complete:
-                self.transport.close()
+                self._leave()
 
     def _begin_asgi(self) -> None:
         url, headers, expects = self.url, self.headers, self.expect_100_continue
@@ -128,6 +138,12 @@ class Protocol(HttpToolsProtocol):
         self.headers += headers  # in place: the scope has them too
         super().on_headers_complete()
         self.cycle.transport = self._joining
+
+    def on_response_complete(self) -> None:
+        if self._leaving:
+            self.server_state.total_requests += 1
+        else:
+            super().on_response_complete()
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(InvalidRequest(msg))
@@ -160,7 +176,10 @@ class Protocol(HttpToolsProtocol):
         return self.cycle is None or self.cycle.response_complete  # pyright: ignore[reportUnnecessaryComparison]
 
     def _wait(self) -> None:
-        self._timer = self.loop.call_later(self._patience, self._waited)
+        self._timer = self.loop.call_later(self._patience, self._look_again)
+
+    def _look_again(self) -> None:
+        self._timer = self.loop.call_later(LAST_LOOK, self._waited)
 
     def _stop_waiting(self) -> None:
         if self._timer is not None:
@@ -176,9 +195,49 @@ class Protocol(HttpToolsProtocol):
             self.transport.close()
 
     def _refuse(self, error: ApiError) -> None:
+        if not self._idle() and not self._in_body:
+            # It comes after a request whose answer is on its way, which is not torn.
+            self._deaf, self.cycle.keep_alive = True, False
+            return
+        if not (self._in_body and self._idle()) and not self.pipeline:
+            self._write_refusal(error)
+        self._linger()
+
+    def _write_refusal(self, error: ApiError) -> None:
         body = error.encode()
         headers = [*self.server_state.default_headers, *error_headers(error)]
         lines = [b"%s: %s\r\n" % header for header in headers]
         lines += [b"content-length: %d\r\n" % len(body), b"connection: close\r\n\r\n", body]
         self.transport.write(b"".join([STATUS_LINE[error.status], *lines]))
-        self.transport.close()
+
+    def _leave(self) -> None:
+        """Close, with all that was written sent."""
+        if self._in_body or self._deaf:
+            self._linger()
+        else:
+            self.transport.close()
+
+    def _abandon(self) -> None:
+        """Tell whoever answers that nobody is there for it any more."""
+        if self._reading is not None:
+            self._reading.lost()
+        else:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+
+    def _linger(self) -> None:
+        """End the answers, and close when the client has seen that. To close while it sends would reset the connection,
+        and it would lose what was answered last (RFC 9112, 9.6)."""
+        if self._leaving or self.transport.is_closing():
+            return
+        self._deaf = self._leaving = True
+        self._stop_waiting()
+        if not self._idle():
+            self._abandon()
+        self.flow.resume_reading()
+        try:
+            self.transport.write_eof()
+        except (OSError, NotImplementedError):  # it is gone already, or speaks TLS
+            self.transport.close()
+        else:
+            self._timer = self.loop.call_later(_LINGER, self.transport.close)

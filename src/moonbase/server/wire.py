@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, MutableMapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from io import BytesIO
 from typing import Any, TypeVar
 
@@ -26,6 +26,9 @@ EVENT_STREAM: tuple[bytes, bytes] = (b"content-type", b"text/event-stream; chars
 NO_CACHE: tuple[bytes, bytes] = (b"cache-control", b"no-cache")
 PATIENCE = 60.0
 """Seconds that a client may be silent in the middle of its request."""
+LAST_LOOK = 0.01
+"""Seconds more, in which the event loop reads what has come. Where it was held up, that lay there unread, and the
+client was not silent at all."""
 
 
 def header(scope: Scope, name: bytes) -> str | None:
@@ -45,7 +48,7 @@ async def body_pieces(
     check_announced(header(scope, b"content-encoding"), header(scope, b"content-length"), limit=limit)
     size = 0
     while True:
-        message = await in_time(receive(), patience)
+        message = await in_time(receive, patience)
         if message["type"] == "http.disconnect":
             raise left_early()
         body: bytes = message.get("body", b"")
@@ -92,13 +95,13 @@ def left() -> ClientClosed:
     return ClientClosed("the client closed the connection before its answer was whole")
 
 
-async def in_time(more: Awaitable[T], patience: float) -> T:
-    """What comes next of a body; raises `RequestTimeout` where nothing does."""
-    try:
-        async with asyncio.timeout(patience):
-            return await more
-    except TimeoutError:
-        raise RequestTimeout("the request's body did not come in time", headers={"Connection": "close"}) from None
+async def in_time(more: Callable[[], Awaitable[T]], patience: float) -> T:
+    """What comes next of a body, which `more` waits for; raises `RequestTimeout` where nothing does."""
+    for seconds in (patience, LAST_LOOK):
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                return await more()
+    raise RequestTimeout("the request's body did not come in time", headers={"Connection": "close"})
 
 
 def error_headers(error: ApiError) -> Headers:
