@@ -79,7 +79,7 @@ lock: $(VENV)/.dev
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile pyproject.toml --extra serve --extra llama --universal --python-version 3.11 --upgrade \
 	  --no-header --no-annotate --no-emit-index-url -o requirements/serve.txt
-	$(BIN)/uv pip compile pyproject.toml --extra serve --extra llama --extra live-search --extra mcp --extra postgres --group dev \
+	$(BIN)/uv pip compile pyproject.toml --extra serve --extra llama --extra live-search --extra mcp --extra postgres --extra upstream --group dev \
 	  --universal --python-version 3.11 --upgrade \
 	  --no-header --no-annotate --no-emit-index-url -c requirements/serve.txt -o requirements/dev.txt
 	$(BIN)/uv pip compile pyproject.toml --extra sandbox --universal --python-version 3.11 --upgrade \

@@ -18,7 +18,8 @@ from schemathesis.specs.openapi import checks
 from moonbase.contract.cards import CARDS
 from moonbase.contract.sse import Reader
 from moonbase.engines.scripted import ScriptedEngine
-from moonbase.server.app import App
+from moonbase.server.app import CHAT, App
+from moonbase.server.messages import COUNT, MESSAGES
 from moonbase.server.openapi import document
 from tests.effort import PATIENCE_S, bounded
 from tests.running import KEY, make_platform
@@ -26,6 +27,7 @@ from tests.running import KEY, make_platform
 # Schemathesis' own types are generic and unfinished; its values are `Any` here.
 Json = dict[str, Any]
 MODELS = [card.id for card in CARDS]
+BODIES = ("ChatBody", "MessagesBody", "CountBody")
 FORMULAS = ["moonshot/date:latest", "moonshot/web-search:latest"]
 PINNED = ("temperature", "top_p", "n", "presence_penalty", "frequency_penalty", "logprobs", "top_logprobs", "thinking")
 CHOICES = ("tools", "tool_choice", "reasoning_effort")
@@ -45,8 +47,9 @@ def as_documented() -> Json:
     """The document, but for the stream's schema: schemathesis holds it against the events and not against their data,
     which `check_frames` does."""
     whole = copy.deepcopy(document())
-    answers = whole["paths"]["/v1/chat/completions"]["post"]["responses"]["200"]["content"]
-    answers["text/event-stream"] = {"schema": {"type": "object"}}
+    for path in (CHAT, MESSAGES):
+        answers = whole["paths"][path]["post"]["responses"]["200"]["content"]
+        answers["text/event-stream"] = {"schema": {"type": "object"}}
     return whole
 
 
@@ -54,9 +57,10 @@ def known_names() -> Json:
     """With the names that this server knows and no unknown members, so that more is seen than a 404."""
     named = as_documented()
     schemas = named["components"]["schemas"]
-    schemas["ChatBody"]["properties"]["model"] = {"enum": MODELS}
+    for name in BODIES:
+        schemas[name]["properties"]["model"] = {"enum": MODELS}
     for name in (
-        "ChatBody",
+        *BODIES,
         "Message",
         "StreamOptions",
         "ThinkingControl",
@@ -103,14 +107,21 @@ def takes_nothing(operation: Any) -> bool:
 
 
 def takes_more(operation: Any) -> bool:
-    return operation.path in ("/v1/chat/completions", "/v1/tokenizers/estimate-token-count", "/v1/files")
+    return operation.path in (CHAT, MESSAGES, COUNT, "/v1/tokenizers/estimate-token-count", "/v1/files")
 
 
-def check_frames(data: bytes, chunk: Draft202012Validator) -> None:
-    *frames, last = Reader().feed(data)
-    assert last == b"[DONE]"
-    for frame in frames:
-        chunk.validate(json.loads(frame))  # pyright: ignore[reportUnknownMemberType]
+def check_frames(data: bytes, frame: Draft202012Validator, last: bytes) -> None:
+    *frames, end = Reader().feed(data)
+    assert end == last
+    for each in frames:
+        frame.validate(json.loads(each))  # pyright: ignore[reportUnknownMemberType]
+
+
+def frame_of(path: str) -> Draft202012Validator:
+    """What one frame of the stream of `path` is."""
+    whole = document()
+    content = whole["paths"][path]["post"]["responses"]["200"]["content"]
+    return Draft202012Validator({**content["text/event-stream"]["schema"], "components": whole["components"]})
 
 
 VARIANTS = {"as documented": as_documented, "known names": known_names, "likely": likely}
@@ -135,7 +146,8 @@ PLANS = [
 @pytest.mark.parametrize(("variant", "mode", "count"), PLANS)
 def test_every_operation_answers_as_documented(tmp_path: Path, variant: str, mode: GenerationMode, count: int) -> None:
     app = App(make_platform(tmp_path, keys=(KEY,), engine=ScriptedEngine(context=4000)))
-    chunk = Draft202012Validator({"$ref": "#/components/schemas/Chunk", "components": document()["components"]})
+    ends = {CHAT: b"[DONE]", MESSAGES: b'{"type":"message_stop"}'}
+    frame = {path: frame_of(path) for path in ends}
     statuses: set[int] = set()
 
     def check(case: Any) -> None:
@@ -143,7 +155,8 @@ def test_every_operation_answers_as_documented(tmp_path: Path, variant: str, mod
         statuses.add(answer.status_code)
         case.validate_response(answer, excluded_checks=FORGIVING if takes_more(case.operation) else LENIENT)
         if answer.headers.get("content-type", [""])[0].startswith("text/event-stream"):
-            check_frames(answer.content, chunk)
+            path = case.operation.path
+            check_frames(answer.content, frame[path], ends[path])
 
     for operation in operations(app, VARIANTS[variant]()):
         if mode is GenerationMode.POSITIVE or not takes_nothing(operation):

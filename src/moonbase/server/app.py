@@ -1,6 +1,6 @@
 """The ASGI application: one seam where every failure becomes an answer.
 
-`/v1/chat/completions` is served by a plain callable; everything else by Starlette routes.
+Conversations are answered by plain callables; everything else by Starlette routes.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from moonbase.server import account, files, formulas, health, mcp, models, opena
 from moonbase.server.chat import ChatCompletions
 from moonbase.server.exchange import AsgiExchange, Exchange
 from moonbase.server.journal import Entry
+from moonbase.server.messages import BASE, COUNT, MESSAGES, Messages, encode_error, key_of, name
 from moonbase.server.pages import Pages
 from moonbase.server.platform import Platform
 from moonbase.server.site import Site
@@ -24,6 +25,7 @@ from moonbase.server.wire import Receive, Scope, Send, error_headers
 logger = logging.getLogger("moonbase.server")
 
 CHAT = "/v1/chat/completions"
+CALLABLES = (CHAT, MESSAGES, COUNT)
 PUBLIC = frozenset({"/health", openapi.PATH})
 
 
@@ -32,7 +34,8 @@ class App:
 
     def __init__(self, platform: Platform) -> None:
         self.platform = platform
-        self._chat = ChatCompletions(platform)
+        messages = Messages(platform)
+        self._callables = {CHAT: ChatCompletions(platform), MESSAGES: messages, COUNT: messages.count}
         self._pages = Pages(platform.allow_origins, open_to_all=platform.keys.open)
         site = Site(platform.site) if platform.site is not None else None
         self._public = PUBLIC | (site.paths if site is not None else frozenset[str]())
@@ -53,7 +56,7 @@ class App:
 
     @property
     def routes(self) -> list[BaseRoute]:
-        """Every route but `CHAT`."""
+        """Every route but those of `CALLABLES`."""
         return self._router.routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -90,15 +93,18 @@ class App:
 
     async def _dispatch(self, exchange: Exchange, entry: Entry) -> None:
         path, origin = exchange.path, exchange.header(b"origin")
+        if anthropic := path.startswith(BASE):
+            name(entry)
         if origin is not None and exchange.method == "OPTIONS" and exchange.header(b"access-control-request-method"):
             self._preflight(exchange, entry, origin)
             return
         entry.page = self._pages.headers_for(origin, exchange.header(b"host"))
-        owner = "" if path in self._public else self.platform.keys.authenticate(exchange.header(b"authorization"))
-        if path == CHAT:
+        key = key_of(exchange) if anthropic else exchange.header(b"authorization")
+        owner = "" if path in self._public else self.platform.keys.authenticate(key)
+        if (answers := self._callables.get(path)) is not None:
             if exchange.method != "POST":
                 raise HTTPException(405, headers={"Allow": "POST"})
-            await self._chat(exchange, owner=owner, entry=entry)
+            await answers(exchange, owner=owner, entry=entry)
         elif isinstance(exchange, AsgiExchange):
             scope = exchange.scope
             scope["app"], scope["moonbase.owner"], scope["moonbase.entry"] = self, owner, entry
@@ -131,4 +137,5 @@ def _answer_error(error: ApiError, entry: Entry, exchange: Exchange) -> None:
     if entry.status:
         return  # the answer had begun; all that is left is to end it, which the server does
     entry.status = error.status
-    exchange.respond(error.status, error.encode(), [*error_headers(error), *entry.headers()])
+    body = encode_error(error, entry) if exchange.path.startswith(BASE) else error.encode()
+    exchange.respond(error.status, body, [*error_headers(error), *entry.headers()])

@@ -2,34 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
-from collections.abc import AsyncGenerator
-from functools import partial
 
 import msgspec
 
 from moonbase.contract.chunks import ChunkWriter
-from moonbase.contract.engine import at_once
-from moonbase.contract.errors import ClientClosed, InvalidRequest, UnexpectedOutput
-from moonbase.contract.events import Event, Failed
-from moonbase.contract.fold import Fold, unfinished
-from moonbase.contract.loop import read_turns, with_loop
-from moonbase.contract.request import ChatRequest, StreamOptions
+from moonbase.contract.fold import Fold
+from moonbase.contract.loop import with_loop
 from moonbase.contract.sse import DONE, frames
-from moonbase.contract.tools import WEB_SEARCH
-from moonbase.server.account import check_balance
-from moonbase.server.admission import Admission, admit
+from moonbase.server.answering import answer
 from moonbase.server.exchange import Exchange
 from moonbase.server.journal import Entry
-from moonbase.server.platform import Platform, Served
+from moonbase.server.platform import Platform
 from moonbase.server.preparing import Preparation, Prepared
-from moonbase.server.stream import Take, each, together
-from moonbase.server.wire import EVENT_STREAM, JSON, NO_CACHE, Headers, off_loop
-from moonbase.tools.calls import Calls
-from moonbase.tools.loop import ToolLoop
-from moonbase.tools.searched import answers_as_asked
-from moonbase.tools.tool import CallContext
 
 _encode = msgspec.json.Encoder().encode
 
@@ -45,181 +30,44 @@ class ChatCompletions:
         platform = self._platform
         data = await exchange.read(limit=platform.max_body, patience=platform.patience)
         prepared = await self._preparation.read(data, owner=owner, entry=entry)
-        _check_engine(prepared.served, prepared.request)
-        await check_balance(platform.ledger, owner)
-        admission = await admit(platform.quotas, owner, prepared.request, entry)
-        answer = _Answer(platform, prepared, owner, entry, exchange, admission)
-        try:
-            await (answer.stream(prepared.options) if prepared.streams else answer.whole())
-        except (ClientClosed, asyncio.CancelledError):
-            answer.charge()
-            raise
-        finally:
-            answer.leave()
+        form = ChatForm(prepared, created=int(platform.clock()))
+        await answer(platform, prepared, form, exchange, owner=owner, entry=entry)
 
 
-class _Answer:
-    """One answer on its way out."""
+class ChatForm:
+    """An answer as chat completions are written (contract.md 2). See `answering.Form`."""
 
-    def __init__(
-        self,
-        platform: Platform,
-        prepared: Prepared,
-        owner: str,
-        entry: Entry,
-        exchange: Exchange,
-        admission: Admission | None,
-    ) -> None:
-        self._platform, self._served, self._request = platform, prepared.served, prepared.request
-        self._plan = prepared.plan
-        self._owner, self._entry, self._exchange, self._admission = owner, entry, exchange, admission
+    def __init__(self, prepared: Prepared, *, created: int) -> None:
+        self._prepared, self._created = prepared, created
         # A name and no secret, so the system is not asked for randomness, which takes longer than a frame.
         self._id = f"chatcmpl-{random.getrandbits(96):024x}"
-        self._created = int(platform.clock())
-        self._fold = Fold()
-        self._charged = False
+        self._writer: ChunkWriter | None = None
 
-    async def whole(self) -> None:
-        fold = self._fold
-        try:
-            failed = await self._all(fold.add)
-        finally:
-            self._log()
-        if failed is not None:
-            raise failed.error
-        request = self._request
+    def whole(self, fold: Fold) -> bytes:
+        request = self._prepared.request
         completion = fold.completion(id=self._id, created=self._created, model=request.model, choices=request.n)
-        if self._plan is not None:
+        if self._prepared.plan is not None:
             completion = with_loop(completion, fold)
-        await self._remember(fold)
-        self._entry.status = 200
-        self._exchange.respond(200, _encode(completion), [JSON, *self._headers(fold)])
+        return _encode(completion)
 
-    async def _all(self, take: Take) -> Failed | None:
-        """`take` the events, however the engine gives them; nobody reads them as they come."""
-        asked = at_once(self._served.engine, self._request) if self._plan is None else None
-        if asked is None:
-            return await each(self._events(), self._platform.drain, self._exchange, take)
-        return await together(asked, self._platform.drain, self._exchange, take)
-
-    async def stream(self, options: StreamOptions) -> None:
-        writer = self._writer(options)
-        fold = self._fold = writer.fold
-        choices, waiting = self._request.n, list[bytes]()
-
-        def take(event: Event) -> None:
-            waiting.extend(writer.write(event))
-
-        def pause() -> None:
-            # What ends the answer waits: nothing follows, so it leaves in one write with `[DONE]`.
-            if waiting and fold.finished < choices:
-                if not self._entry.status:
-                    self._begin(fold)
-                self._exchange.write(frames(waiting))
-                waiting.clear()
-
-        try:
-            failed = await each(self._events(), self._platform.drain, self._exchange, take, pause)
-        finally:
-            self._log()
-        if not (waiting or self._entry.status):
-            raise failed.error if failed else UnexpectedOutput("invalid state transition: the engine answered nothing")
-        whole = fold.finished == self._request.n
-        if failed is None and not whole:
-            failed = Failed(unfinished())
-        if failed is not None:
-            take(failed)
-        if whole or fold.steps:
-            # Before the client can know that the answer is whole, and come back with it.
-            await self._remember(fold)
-        self.charge()
-        if failed is None and options.include_usage:
-            waiting.append(writer.summary())
-        self._begin(fold)
-        self._exchange.finish(frames(waiting) + (b"" if failed else DONE))
-        await self._exchange.drain()
-
-    def _writer(self, options: StreamOptions) -> ChunkWriter:
-        return ChunkWriter(
+    def writer(self) -> ChunkWriter:
+        prepared, request = self._prepared, self._prepared.request
+        self._writer = ChunkWriter(
             id=self._id,
             created=self._created,
-            model=self._request.model,
-            boundary=self._served.card.reasoning_boundary,
-            continuous=bool(options.continuous_usage_stats),
-            token_ids=self._request.token_ids,
-            loop=self._plan is not None,
-            choices=self._request.n,
+            model=request.model,
+            boundary=prepared.served.card.reasoning_boundary,
+            continuous=bool(prepared.options.continuous_usage_stats),
+            token_ids=request.token_ids,
+            loop=prepared.plan is not None,
+            choices=request.n,
         )
+        return self._writer
 
-    def _begin(self, fold: Fold) -> None:
-        """Send the head once there is something of the answer; until then a failure can still be an error of its own,
-        with a status."""
-        if not self._entry.status:
-            self._entry.status = 200
-            self._entry.reasked = fold.reasked
-            self._exchange.start(200, [EVENT_STREAM, NO_CACHE, *self._headers(fold)])
+    def frames(self, written: list[bytes]) -> bytes:
+        return frames(written)
 
-    def _log(self) -> None:
-        """What the events came to, however they end: whole, failed, or cut by the client."""
-        self._entry.usage = self._fold.usage() if self._fold.began else None
-        self._entry.steps = len(self._fold.charges()) if self._plan is not None else 0
-        self._entry.reasked = self._fold.reasked
-
-    def _events(self) -> AsyncGenerator[Event, None]:
-        """The engine's, or those of the whole loop."""
-        platform, engine, plan = self._platform, self._served.engine, self._plan
-        if plan is None:
-            return engine.stream(self._request)
-        context = CallContext(key_id=self._owner, data_dir=platform.data_dir)
-        calls = Calls(platform.fibers, platform.sealer, plan.functions, context)
-        return ToolLoop(engine, calls, steps=plan.steps).stream(self._request)
-
-    async def _remember(self, fold: Fold) -> None:
-        """Once every choice is whole: keep what the next turn may ask for."""
-        if fold.finished == self._request.n:
-            self.charge()
-            for messages, answers in read_turns(fold, self._request.messages):
-                asked = answers_as_asked(self._platform.sealer, answers, owner=self._owner)
-                remember = self._platform.recall.remember
-                if shown := self._request.media:
-                    note = partial(remember, self._owner, messages, asked)
-                    await off_loop(note, size=sum(len(media.data) for media in shown))
-                else:
-                    remember(self._owner, messages, asked)
-            self.leave()
-            await self._platform.recall.remembered()
-            if self._admission is not None:
-                await self._admission.ended()
-
-    def charge(self) -> None:
-        """Charge once for what has been generated: for a whole answer before it leaves, and else for what there was
-        when the client left or the stream broke. A request that is answered with an error costs nothing."""
-        charges = self._fold.charges()
-        if not self._charged and charges:
-            self._charged = True
-            card = self._served.card
-            charge = self._platform.ledger.charge
-            for usage in charges[:-1]:
-                charge(self._owner, card.id, card.price, usage)
-            charge(self._owner, card.id, card.price, charges[-1], searches=self._fold.handed_out(WEB_SEARCH))
-
-    def leave(self) -> None:
-        """There is room for another request of this key. A second call changes nothing."""
-        if self._admission is not None:
-            self._admission.leave(self._fold.charges() if self._charged else ())
-
-    def _headers(self, fold: Fold) -> Headers:
-        headers = self._entry.headers()
-        if fold.prompt is not None or fold.steps:
-            usage = fold.usage()
-            headers.append((b"x-msh-usage-prompt-tokens", b"%d" % usage.prompt_tokens))
-            headers.append((b"x-msh-usage-cached-tokens", b"%d" % usage.cached_tokens))
-        return headers
-
-
-def _check_engine(served: Served, request: ChatRequest) -> None:
-    if request.logprobs is not None and not served.engine.gives_logprobs:
-        raise InvalidRequest(
-            f"Invalid request: the engine that serves '{request.model}' gives no logprobs; leave logprobs out, or send "
-            "false"
-        )
+    def last(self, written: list[bytes]) -> bytes:
+        if self._writer is not None and self._prepared.options.include_usage:
+            written.append(self._writer.summary())
+        return frames(written) + DONE

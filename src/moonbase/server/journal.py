@@ -39,6 +39,8 @@ class Entry:
     """Response headers that say what the key may still ask for."""
     page: Sequence[tuple[bytes, bytes]] = ()
     """Response headers for the browser, where a web page asked."""
+    named: Sequence[tuple[bytes, bytes]] = ()
+    """Response headers with further names of the request, where its route has some."""
 
     def headers(self) -> list[tuple[bytes, bytes]]:
         """Response headers: the request's name (contract.md 4.4), what the key may still ask for, whether reasoning was
@@ -51,6 +53,8 @@ class Entry:
             named.append((b"x-moonbase-reasked", b"%d" % self.reasked))
         if self.page:
             named += self.page
+        if self.named:
+            named += self.named
         return named
 
     def write(self) -> None:

@@ -12,7 +12,6 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 import moonbase
-from moonbase.contract.errors import ErrorBody
 from moonbase.server.operations import ERRORS, HEADERS, JSON, OPERATIONS, Answer, Operation
 from moonbase.server.replies import reply
 from moonbase.server.schemas import Schema, components
@@ -27,7 +26,8 @@ def document(operations: tuple[Operation, ...] = OPERATIONS) -> Schema:
     """The whole document; it depends on nothing but the code."""
     inputs = [operation.body for operation in operations if operation.body is not None]
     outputs = [kind for operation in operations for answer in operation.answers.values() for kind in _kinds(answer)]
-    refs, schemas = components(inputs, [*outputs, ErrorBody], SHAPES)
+    errors = dict.fromkeys(operation.error for operation in operations)
+    refs, schemas = components(inputs, [*outputs, *errors], SHAPES)
     paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
         paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation, refs)
@@ -69,7 +69,7 @@ def _operation(operation: Operation, refs: dict[Any, Schema]) -> Schema:
         described["requestBody"] = {"required": True, "content": {operation.body_media: content}}
     answers = {
         **operation.answers,
-        **{status: Answer(ERRORS[status], {JSON: ErrorBody}) for status in operation.errors},
+        **{status: Answer(ERRORS[status], {JSON: operation.error}) for status in operation.errors},
     }
     described["responses"] = {str(status): _response(answers[status], refs) for status in sorted(answers)}
     return described

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
+from moonbase.contract.anthropic.body import CountBody, MessagesBody
+from moonbase.contract.anthropic.reply import ErrorReply, MessageReply, StreamEvent, TokensCounted
+from moonbase.contract.errors import ErrorBody
 from moonbase.contract.files import FileObject, Purpose
 from moonbase.contract.frames import Chunk
 from moonbase.contract.request import ChatBody
@@ -37,7 +40,7 @@ class Answer:
 class Operation:
     """One route: a method, a path with its parameters in braces, the type of its body, and its answers by status.
 
-    `errors` are the statuses that carry the error envelope. `public`: needs no key.
+    `errors` are the statuses that carry the error envelope, `error` its type. `public`: needs no key.
     """
 
     method: str
@@ -54,11 +57,13 @@ class Operation:
     example: Any = None
     answers: dict[int, Answer]
     errors: tuple[int, ...] = ()
+    error: type = ErrorBody
     public: bool = False
 
 
 HEADERS = {
     "X-Trace-Id": "The request's name in the server's log.",
+    "Request-Id": "The same name, where clients of Anthropic's API look for it.",
     "X-Msh-Usage-Prompt-Tokens": "Tokens of the prompt.",
     "X-Msh-Usage-Cached-Tokens": "Tokens of the prompt that were cached.",
 }
@@ -96,6 +101,38 @@ OPERATIONS: tuple[Operation, ...] = (
             )
         },
         errors=(*_BODY_ERRORS, 429),
+    ),
+    Operation(
+        method="POST",
+        path="/anthropic/v1/messages",
+        id="createMessage",
+        summary="Answer a conversation, in the form of Anthropic's Messages API",
+        description="The same models and the same answers as of chat completions, for clients of that API. The key may "
+        "come as `x-api-key` too. Members that are not described here are accepted and ignored.",
+        body=MessagesBody,
+        example={"model": "kimi-k2.6", "max_tokens": 1024, "messages": [{"role": "user", "content": "Hello there."}]},
+        answers={
+            200: Answer(
+                "The whole answer; or, with `stream`, its events as server-sent events. A stream that fails after its "
+                "first event ends with an `error`.",
+                {JSON: MessageReply, EVENTS: StreamEvent},
+                ("X-Msh-Usage-Prompt-Tokens", "X-Msh-Usage-Cached-Tokens", "Request-Id"),
+            )
+        },
+        errors=(*_BODY_ERRORS, 429),
+        error=ErrorReply,
+    ),
+    Operation(
+        method="POST",
+        path="/anthropic/v1/messages/count_tokens",
+        id="countMessageTokens",
+        summary="Count the tokens of a prompt, in the form of Anthropic's Messages API",
+        description="Takes the body of a request for a message, and counts what its prompt would come to.",
+        body=CountBody,
+        example={"model": "kimi-k2.6", "messages": [{"role": "user", "content": "Hello there."}]},
+        answers={200: Answer("The count.", {JSON: TokensCounted}, ("Request-Id",))},
+        errors=_BODY_ERRORS,
+        error=ErrorReply,
     ),
     Operation(
         method="GET",

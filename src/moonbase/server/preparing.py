@@ -52,12 +52,16 @@ class Preparation:
 
     async def read(self, data: bytes, *, owner: str, entry: Entry) -> Prepared:
         """`data` is a body."""
-        limit, size = self._platform.max_body, len(data)
+        size = len(data)
+        body = decode_chat_body(data) if size <= OFF_LOOP_BYTES else await to_thread(decode_chat_body, data)
+        entry.model = body.model
+        return await self.prepare(body, self._platform.model(body.model), size=size, owner=owner, entry=entry)
+
+    async def prepare(self, body: ChatBody, served: Served, *, size: int, owner: str, entry: Entry) -> Prepared:
+        """`body` came in so many bytes."""
+        limit = self._platform.max_body
         # Asked at each step instead of `off_loop`, which would cost small bodies a closure and a coroutine each time.
         here = size <= OFF_LOOP_BYTES
-        body = decode_chat_body(data) if here else await to_thread(decode_chat_body, data)
-        entry.model = body.model
-        served = self._platform.model(body.model)
         if refers(body.messages):
             files = await referred(self._platform.files, owner, body.messages, served.sees, limit=limit)
             size += sum(file.object.bytes for file in files.values())

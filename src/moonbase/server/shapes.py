@@ -10,6 +10,15 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from moonbase.contract.anthropic.body import (
+    AnthropicMessage,
+    AnthropicThinking,
+    AnthropicTool,
+    CountBody,
+    MessagesBody,
+    OutputConfig,
+)
+from moonbase.contract.anthropic.reply import TextBlock, ThinkingBlock, ToolUseBlock
 from moonbase.contract.files import UploadPurpose
 from moonbase.contract.messages import MediaUrl, Message, ToolCall
 from moonbase.contract.request import LEAST_STEPS, MAX_STOP_BYTES, MAX_STOPS, MOST_STEPS, ChatBody
@@ -113,6 +122,63 @@ class AssistantShape(msgspec.Struct, frozen=True, kw_only=True):
     tool_calls: list[ToolCall] | UnsetType = UNSET
 
 
+class Base64Source(msgspec.Struct, frozen=True, tag_field="type", tag="base64"):
+    """An image in the request."""
+
+    media_type: str
+    data: str
+
+
+class UrlSource(msgspec.Struct, frozen=True, tag_field="type", tag="url"):
+    """An uploaded image."""
+
+    url: Annotated[str, Meta(pattern="^ms://")]
+
+
+class ImageBlock(msgspec.Struct, frozen=True, tag_field="type", tag="image"):
+    """A picture, for models that can see."""
+
+    source: Base64Source | UrlSource
+
+
+class ToolResultBlock(msgspec.Struct, frozen=True, tag_field="type", tag="tool_result"):
+    """What a call came to, in a user's message."""
+
+    tool_use_id: str
+    content: str | list[TextBlock | ImageBlock] | None = None
+
+
+class AnthropicMessageShape(msgspec.Struct, frozen=True, kw_only=True):
+    content: str | list[TextBlock | ImageBlock | ToolResultBlock | ThinkingBlock | ToolUseBlock]
+
+
+class AnthropicThinkingShape(msgspec.Struct, frozen=True, kw_only=True):
+    type: Literal["enabled", "adaptive", "disabled"]
+
+
+class OutputConfigShape(msgspec.Struct, frozen=True, kw_only=True):
+    effort: Effort | None = None
+
+
+class AnthropicToolShape(msgspec.Struct, frozen=True, kw_only=True):
+    name: Annotated[str, Meta(pattern=FUNCTION_NAME)]
+    type: Literal["custom"] | None = None
+
+
+class MessagesShape(msgspec.Struct, frozen=True, kw_only=True):
+    messages: Annotated[list[AnthropicMessage], Meta(min_length=1)]
+    max_tokens: Positive
+    system: str | list[TextBlock] | None = None
+    stop_sequences: Annotated[list[StopWord], Meta(max_length=MAX_STOPS)] | None = None
+
+
+class CountShape(msgspec.Struct, frozen=True, kw_only=True):
+    messages: Annotated[list[AnthropicMessage], Meta(min_length=1)]
+    max_tokens: Positive | None = None
+    system: str | list[TextBlock] | None = None
+    stop_sequences: Annotated[list[StopWord], Meta(max_length=MAX_STOPS)] | None = None
+
+
 class UploadForm(msgspec.Struct, frozen=True, kw_only=True):
     """A file and what it is for."""
 
@@ -129,5 +195,11 @@ SHAPES: dict[type, type] = {
     Tool: ToolShape,
     Function: FunctionShape,
     AssistantMessage: AssistantShape,
+    MessagesBody: MessagesShape,
+    CountBody: CountShape,
+    AnthropicMessage: AnthropicMessageShape,
+    AnthropicThinking: AnthropicThinkingShape,
+    AnthropicTool: AnthropicToolShape,
+    OutputConfig: OutputConfigShape,
 }
 """For a type that is wider than the API: its fields as the API has them. Those without a default are required."""
