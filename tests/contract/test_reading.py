@@ -203,6 +203,25 @@ class TestCalls:
         assert calls_of(events) == [("a", "f", "{}"), ("b", "g", "[]")]
         assert [event.index for event in events if isinstance(event, ToolCallOpened)] == [0, 1]
 
+    @pytest.mark.parametrize(
+        "frames",
+        [
+            [call(0, None, name="f", arguments="{}"), call(0, None, name="g", arguments="[]")],
+            [call(0, "", name="f"), call(0, "", arguments="{}"), call(0, "", name="g"), call(0, "", arguments="[]")],
+            [call(0, "a", name="f", arguments="{}"), call(0, "a", name="g", arguments="[]")],
+            [call(None, None, name="f", arguments="{}"), call(None, None, name="g", arguments="[]")],
+        ],
+        ids=["no id", "an empty id", "the same id", "no index"],
+    )
+    def test_two_calls_that_their_names_tell_apart(self, frames: list[bytes]) -> None:
+        assert [each[1:] for each in calls_of(read(*frames, frame(STOP)))] == [("f", "{}"), ("g", "[]")]
+
+    @pytest.mark.parametrize("index", [0, None])
+    def test_the_same_function_twice_without_ids(self, index: int | None) -> None:
+        """Whole arguments cannot go on; a name that is told again before they are whole begins nothing."""
+        twice = [call(index, None, name="f", arguments=text) for text in ('{"x"', ":1}", "", '{"x":2}')]
+        assert [each[1:] for each in calls_of(read(*twice, frame(STOP)))] == [("f", '{"x":1}'), ("f", '{"x":2}')]
+
     def test_two_calls_in_one_frame(self) -> None:
         both = [{"index": index, "id": f"c{index}", "function": {"name": "f", "arguments": "{}"}} for index in (0, 1)]
         assert len(calls_of(read(said(tool_calls=both), frame(STOP)))) == 2

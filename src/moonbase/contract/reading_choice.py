@@ -80,9 +80,20 @@ class _Call:
     """A tool call on its way in. It opens with its name, and what came before that waits."""
 
     def __init__(self) -> None:
-        self.id = ""
+        self.id = self.name = ""
         self.index: int | None = None
         self.waiting = ""
+        self.arguments: list[str] = []
+
+    def is_other(self, delta: CallDelta) -> bool:
+        """Whether `delta`, which stands at the place of this open call, begins another: by its id; by its name, where
+        every call has the same id or none; or because it has more arguments, and without an id, behind whole ones."""
+        function = delta.function
+        if self.index is None or function is None or not function.name:
+            return False
+        if (delta.id and delta.id != self.id) or function.name != self.name:
+            return True
+        return not delta.id and bool(_json_text(function.arguments).strip()) and _is_whole("".join(self.arguments))
 
 
 class ChoiceReader:
@@ -236,8 +247,9 @@ class ChoiceReader:
             call.index, self._opened = self._opened, self._opened + 1
             id = call.id or self._call_id(function.name, call.index)
             events.append(ToolCallOpened(call.index, id, function.name, self._spend(), self._index, self._take_ids()))
-            call.id, text = id, call.waiting + text
+            call.id, call.name, text = id, function.name, call.waiting + text
         if text:
+            call.arguments.append(text)
             events.append(ArgumentsDelta(call.index, text, self._spend(), self._index, self._take_ids()))
         return events
 
@@ -245,8 +257,7 @@ class ChoiceReader:
         """The call that `delta` is of; known by its id where the index is absent, or is 0 for every call."""
         key = delta.index if delta.index is not None else self._by_id(delta.id)
         found = self._calls.get(key)
-        named = delta.function is not None and bool(delta.function.name)
-        if found is None or (found.index is not None and delta.id and delta.id != found.id and named):
+        if found is None or found.is_other(delta):
             self._calls.pop(key, None)
             found = self._calls[key] = _Call()
         return found
@@ -268,6 +279,14 @@ def _json_text(arguments: Any) -> str:
     if arguments is None or isinstance(arguments, str):
         return arguments or ""
     return msgspec.json.encode(arguments).decode()
+
+
+def _is_whole(arguments: str) -> bool:
+    """Whether they are a JSON object, so that nothing can follow."""
+    try:
+        return isinstance(msgspec.json.decode(arguments), dict)
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+        return False
 
 
 def _token_logprobs(logprobs: Any) -> tuple[TokenLogprob, ...]:
