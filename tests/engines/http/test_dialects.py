@@ -452,6 +452,15 @@ class TestEveryOther:
         found = await answered(dialect, *frames, request=asking(tools=[TOOL], model="kimi-k3"))
         assert [call["id"] for call in found["tool_calls"]] == ["look_0", "look_1"], "the form of the card"
 
+    @pytest.mark.parametrize("arguments", [[], [None], [""], ["", " "]], ids=["none", "null", "empty", "blank"])
+    async def test_a_call_without_arguments(self, dialect: DialectName, arguments: list[str | None]) -> None:
+        """Anthropic's models behind OpenRouter call a function without parameters so; it is no JSON."""
+        opening = {"index": 0, "id": "x", "function": {"name": "look"}}
+        pieces = [{"index": 0, "function": {"arguments": text}} for text in arguments]
+        frames = [*(delta(tool_calls=[each]) for each in (opening, *pieces)), delta("tool_calls"), totals()]
+        found = await answered(dialect, *frames, request=asking(tools=[TOOL], **OFF))
+        assert [call["function"]["arguments"] for call in found["tool_calls"]] == ["{}"]
+
     async def test_keep_alives_and_empty_frames(self, dialect: DialectName) -> None:
         empty: Json = {"id": "", "object": "", "choices": [], "usage": None}
         frames: list[Any] = [
