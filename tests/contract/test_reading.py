@@ -169,6 +169,43 @@ class TestReasoning:
         assert events == [ReasoningDelta("half"), Finished("length", Usage())]
 
 
+THINKING: Json = {"type": "thinking", "thinking": [{"type": "text", "text": "Hm"}]}
+SUMMARY: Json = {"type": "reasoning", "summary": [{"type": "summary_text", "text": "Hm"}]}
+
+
+class TestParts:
+    """Content that comes in parts, and what stands in its place."""
+
+    @pytest.mark.parametrize(
+        "deltas",
+        [
+            [{"content": [{"type": "text", "text": "It"}]}, {"content": [{"type": "text", "text": " is"}]}],
+            [{"content": ["It", " is"]}],
+            [{"content": [{"type": "text", "text": "It"}, {"type": "image_url"}]}, {"content": " is"}],
+            [{"refusal": "It"}, {"refusal": " is", "content": None}],
+            [{"content": "It", "refusal": None}, {"refusal": " is", "content": ""}],
+        ],
+        ids=["parts", "plain parts", "then text", "refused", "refused in the middle"],
+    )
+    def test_they_are_content(self, deltas: list[Json]) -> None:
+        events = read(*(said(**delta) for delta in deltas), frame(STOP))
+        assert "".join(event.text for event in events if isinstance(event, ContentDelta)) == "It is"
+
+    @pytest.mark.parametrize("part", [THINKING, SUMMARY, {"type": "thinking", "thinking": "Hm"}])
+    def test_reasoning_among_them(self, part: Json) -> None:
+        whole = frame({"message": {"content": [part, {"type": "text", "text": "It"}]}, "finish_reason": "stop"})
+        events = read(whole)
+        assert [event for event in events if isinstance(event, ReasoningDelta | ReasoningEnded | ContentDelta)] == [
+            ReasoningDelta("Hm"),
+            ReasoningEnded(),
+            ContentDelta("It"),
+        ]
+
+    def test_of_other_forms_nothing_is_read(self) -> None:
+        odd = [None, 3, {}, {"type": "text"}, {"type": "thinking", "thinking": [3, {"text": 3}]}, {"type": "thinking"}]
+        assert [event for event in read(said(content=odd), frame(STOP)) if isinstance(event, ContentDelta)] == []
+
+
 def calls_of(events: list[Event]) -> list[tuple[str, str, str]]:
     fold = Fold()
     for event in events:

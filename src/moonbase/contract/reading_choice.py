@@ -54,7 +54,16 @@ class Delta(msgspec.Struct, frozen=True):
     content: Any = None
     reasoning_content: Any = None
     reasoning: Any = None
+    refusal: Any = None
     tool_calls: list[CallDelta | None] | None = None
+
+    def joined(self) -> Delta:
+        """With one text for the parts of a content that comes in parts (Mistral's, and some gateways), and with what
+        OpenAI's models say in place of an answer that they refuse."""
+        said, thought = (self.content, None) if isinstance(self.content, str) else _parts(self.content)
+        refusal = self.refusal if isinstance(self.refusal, str) else ""
+        told = self if thought is None else replace(self, reasoning_content=None, reasoning=thought)
+        return replace(told, content=said + refusal, refusal=None)
 
     def thought(self) -> str | None:
         """The reasoning, under whichever name; "" is reasoned, but empty, and None nothing of it (contract.md 9A)."""
@@ -73,7 +82,7 @@ class Delta(msgspec.Struct, frozen=True):
         numbered: list[CallDelta | None] = [
             CallDelta(index, call.id, call.function) for index, call in enumerate(calls)
         ]
-        return Delta(None, self.internal_content, self.content, self.reasoning_content, self.reasoning, numbered)
+        return replace(self, role=None, tool_calls=numbered)
 
 
 class _Call:
@@ -130,6 +139,8 @@ class ChoiceReader:
         """What a frame of this choice comes to; `counts` are those so far or, with a `reason`, the choice's own."""
         if self.reason is not None:
             return [self.finish(counts)] if counts is not None and self.waiting else []
+        if delta.refusal or isinstance(delta.content, list):
+            delta = delta.joined()
         if token_ids is not None or delta.internal_content is not None:
             self._ids += _ids(token_ids) or _ids(delta.internal_content and delta.internal_content.token_ids)
         if counts is not None:
@@ -272,6 +283,21 @@ class ChoiceReader:
 def as_reason(reason: str) -> FinishReason:
     """A finish reason as others write it."""
     return _ALIASES.get(reason) or (cast("FinishReason", reason) if reason in _REASONS else "unknown")
+
+
+def _parts(content: Any) -> tuple[str, str | None]:
+    """The text of a content in parts, and the reasoning in it: of Mistral, `{"type": "thinking", "thinking": [...]}`;
+    of Databricks, `{"type": "reasoning", "summary": [...]}`."""
+    said, thought = "", None
+    for part in cast("list[Any]", content) if isinstance(content, list) else ():
+        match part:
+            case str(text) | {"type": "text" | "output_text" | "summary_text", "text": str(text)}:
+                said += text
+            case {"type": "thinking", "thinking": inner} | {"type": "reasoning", "summary": inner}:
+                thought = (thought or "") + (inner if isinstance(inner, str) else _parts(inner)[0])
+            case _:
+                pass
+    return said, thought
 
 
 def _json_text(arguments: Any) -> str:
