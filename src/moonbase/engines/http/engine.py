@@ -18,7 +18,7 @@ from moonbase.contract.formats import ThinkMarks
 from moonbase.contract.media_formats import MediaKind
 from moonbase.contract.reading import DONE
 from moonbase.contract.request import ChatRequest
-from moonbase.contract.sse import Reader
+from moonbase.contract.sse import BOM, Reader
 from moonbase.engines.http.answer import AnswerReader
 from moonbase.engines.http.body import chat_body, comes_in_frames
 from moonbase.engines.http.client import Client, Reply
@@ -305,7 +305,7 @@ class _Whole:
         return []
 
     def close(self) -> list[bytes]:
-        return [b"".join(self._received), DONE]
+        return [b"".join(self._received).removeprefix(BOM), DONE]
 
 
 def _frames_of(reply: Reply) -> _Stream | _Whole:
