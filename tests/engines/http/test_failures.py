@@ -202,6 +202,55 @@ async def test_silence_after_another_exchange() -> None:
             assert (await failure_of(engine)).status == 503
             await stub.left.wait()
         await engine.close()
+    assert len(stub.asked) == 2, "it may be at work: the request is not sent a second time"
+
+
+async def test_silence_where_the_body_ends_with_its_connection() -> None:
+    """It is cut off, not at its end."""
+
+    async def begins(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        writer.write(head(content_type="text/event-stream") + lines(delta(content="It")))
+        await asyncio.Event().wait()
+
+    async with upstream(begins) as stub:
+        engine = http_engine(stub.url, "vllm", silence_s=0.1)
+        last = (await events_of(engine, asking(stream=True, **OFF)))[-1]
+        await engine.close()
+    assert isinstance(last, Failed)
+    assert last.finish_reason == "server_interrupted"
+
+
+GOOD = whole({"choices": [{"message": {"content": "It"}, "finish_reason": "stop"}]})
+BAD = whole({"choices": [{"message": {"content": "of another"}, "finish_reason": "stop"}]})
+
+
+@pytest.mark.parametrize("second", [BAD, BAD[:60]], ids=["whole", "a part"])
+async def test_a_second_reply_is_nobodys(second: bytes) -> None:
+    """It comes right behind the first; the connection is not used again."""
+    async with upstream(GOOD + second, GOOD) as stub:
+        engine = http_engine(stub.url, "vllm")
+        for _ in range(2):
+            assert (await answer_of(engine, asking(**OFF)))["content"] == "It"
+        await engine.close()
+    assert (len(stub.asked), stub.connections) == (2, 2)
+
+
+async def test_a_reply_on_an_idle_connection_is_nobodys() -> None:
+    """Load balancers tell so that they close one: "408 Request Timeout"."""
+
+    async def late(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        writer.write(GOOD)
+        await asyncio.sleep(0.05)
+        writer.write(BAD[:60])
+        await asyncio.Event().wait()
+
+    async with upstream(late, GOOD) as stub:
+        engine = http_engine(stub.url, "vllm")
+        assert (await answer_of(engine, asking(**OFF)))["content"] == "It"
+        async with asyncio.timeout(5):
+            await stub.left.wait()
+        assert (await answer_of(engine, asking(**OFF)))["content"] == "It"
+        await engine.close()
 
 
 async def test_a_connection_that_was_closed_while_idle_is_not_used() -> None:

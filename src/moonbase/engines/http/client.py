@@ -97,7 +97,7 @@ class Client:
                 await connection.head()
             except Broken as broken:
                 connection.abort()
-                if connection.used > 1 and not broken.begun:
+                if connection.used > 1 and not (broken.begun or connection.silent):
                     continue  # an idle connection that the upstream had closed before it saw this request
                 raise
             except BaseException:
