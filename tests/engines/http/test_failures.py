@@ -34,6 +34,7 @@ from tests.server.client import Json, body, error_of, post
 
 SECRET = "sk-upstream-secret"
 OFF: Json = {"thinking": {"type": "disabled"}}
+GOOD = whole({"choices": [{"message": {"content": "It"}, "finish_reason": "stop"}]})
 
 
 def refused(status: int, message: str = "", type: str = "", **headers: str) -> bytes:
@@ -121,6 +122,22 @@ async def test_nobody_is_there(caplog: pytest.LogCaptureFixture) -> None:
     assert (error.status, error.type) == (503, "server_unavailable")
     assert "Connection refused" in caplog.text or "Connect call failed" in caplog.text
     assert SECRET not in caplog.text
+
+
+LISTS: dict[str, bytes] = {"nothing": b"", "half a list": whole({"data": [{"id": "the-model"}]})[:-9]}
+
+
+@pytest.mark.parametrize("models", [*LISTS.values()], ids=[*LISTS])
+async def test_a_list_of_models_that_never_comes(models: bytes) -> None:
+    """It is waited for a while, and once for all requests that need it."""
+    async with upstream(GOOD, models=models) as stub:
+        engine = http_engine(stub.url, "vllm", ask_s=0.4)
+        async with asyncio.timeout(1.5):
+            await engine.start()
+            found = await asyncio.gather(*(answer_of(engine, asking(**OFF)) for _ in range(5)))
+        await engine.close()
+    assert [each["content"] for each in found] == ["It"] * 5
+    assert stub.lists == 2
 
 
 async def test_what_the_operator_reads(caplog: pytest.LogCaptureFixture) -> None:
@@ -220,7 +237,6 @@ async def test_silence_where_the_body_ends_with_its_connection() -> None:
     assert last.finish_reason == "server_interrupted"
 
 
-GOOD = whole({"choices": [{"message": {"content": "It"}, "finish_reason": "stop"}]})
 BAD = whole({"choices": [{"message": {"content": "of another"}, "finish_reason": "stop"}]})
 
 

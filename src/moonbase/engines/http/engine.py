@@ -73,6 +73,7 @@ class HttpEngine(AtOnce):
         self._model, self._shown, self._ask_s = model, sees, ask_s
         self._offer: Offer | None = None
         self._asking = asyncio.Lock()
+        self._asked_times = 0
         self._early = True
         self._inline: ThinkMarks | None = None
 
@@ -227,9 +228,11 @@ class HttpEngine(AtOnce):
 
     async def _asked(self) -> Offer:
         """What the upstream serves, asked once for all who need it now; nothing where it does not say."""
+        before = self._asked_times
         async with self._asking:
-            if self._offer is None:
+            if self._offer is None and self._asked_times == before:
                 await self.check()
+                self._asked_times += 1
             return self._offer or Offer()
 
     def _learn(self, answer: AnswerReader) -> None:
