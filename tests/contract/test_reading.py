@@ -169,6 +169,43 @@ class TestReasoning:
         assert events == [ReasoningDelta("half"), Finished("length", Usage())]
 
 
+THINKING: Json = {"type": "thinking", "thinking": [{"type": "text", "text": "Hm"}]}
+SUMMARY: Json = {"type": "reasoning", "summary": [{"type": "summary_text", "text": "Hm"}]}
+
+
+class TestParts:
+    """Content that comes in parts, and what stands in its place."""
+
+    @pytest.mark.parametrize(
+        "deltas",
+        [
+            [{"content": [{"type": "text", "text": "It"}]}, {"content": [{"type": "text", "text": " is"}]}],
+            [{"content": ["It", " is"]}],
+            [{"content": [{"type": "text", "text": "It"}, {"type": "image_url"}]}, {"content": " is"}],
+            [{"refusal": "It"}, {"refusal": " is", "content": None}],
+            [{"content": "It", "refusal": None}, {"refusal": " is", "content": ""}],
+        ],
+        ids=["parts", "plain parts", "then text", "refused", "refused in the middle"],
+    )
+    def test_they_are_content(self, deltas: list[Json]) -> None:
+        events = read(*(said(**delta) for delta in deltas), frame(STOP))
+        assert "".join(event.text for event in events if isinstance(event, ContentDelta)) == "It is"
+
+    @pytest.mark.parametrize("part", [THINKING, SUMMARY, {"type": "thinking", "thinking": "Hm"}])
+    def test_reasoning_among_them(self, part: Json) -> None:
+        whole = frame({"message": {"content": [part, {"type": "text", "text": "It"}]}, "finish_reason": "stop"})
+        events = read(whole)
+        assert [event for event in events if isinstance(event, ReasoningDelta | ReasoningEnded | ContentDelta)] == [
+            ReasoningDelta("Hm"),
+            ReasoningEnded(),
+            ContentDelta("It"),
+        ]
+
+    def test_of_other_forms_nothing_is_read(self) -> None:
+        odd = [None, 3, {}, {"type": "text"}, {"type": "thinking", "thinking": [3, {"text": 3}]}, {"type": "thinking"}]
+        assert [event for event in read(said(content=odd), frame(STOP)) if isinstance(event, ContentDelta)] == []
+
+
 def calls_of(events: list[Event]) -> list[tuple[str, str, str]]:
     fold = Fold()
     for event in events:
@@ -202,6 +239,25 @@ class TestCalls:
         events = read(*frames, call(second, "b" if second is None else None, arguments="]"), frame(STOP))
         assert calls_of(events) == [("a", "f", "{}"), ("b", "g", "[]")]
         assert [event.index for event in events if isinstance(event, ToolCallOpened)] == [0, 1]
+
+    @pytest.mark.parametrize(
+        "frames",
+        [
+            [call(0, None, name="f", arguments="{}"), call(0, None, name="g", arguments="[]")],
+            [call(0, "", name="f"), call(0, "", arguments="{}"), call(0, "", name="g"), call(0, "", arguments="[]")],
+            [call(0, "a", name="f", arguments="{}"), call(0, "a", name="g", arguments="[]")],
+            [call(None, None, name="f", arguments="{}"), call(None, None, name="g", arguments="[]")],
+        ],
+        ids=["no id", "an empty id", "the same id", "no index"],
+    )
+    def test_two_calls_that_their_names_tell_apart(self, frames: list[bytes]) -> None:
+        assert [each[1:] for each in calls_of(read(*frames, frame(STOP)))] == [("f", "{}"), ("g", "[]")]
+
+    @pytest.mark.parametrize("index", [0, None])
+    def test_the_same_function_twice_without_ids(self, index: int | None) -> None:
+        """Whole arguments cannot go on; a name that is told again before they are whole begins nothing."""
+        twice = [call(index, None, name="f", arguments=text) for text in ('{"x"', ":1}", "", '{"x":2}')]
+        assert [each[1:] for each in calls_of(read(*twice, frame(STOP)))] == [("f", '{"x":1}'), ("f", '{"x":2}')]
 
     def test_two_calls_in_one_frame(self) -> None:
         both = [{"index": index, "id": f"c{index}", "function": {"name": "f", "arguments": "{}"}} for index in (0, 1)]

@@ -38,6 +38,9 @@ def test_a_frame_is_one_data_line() -> None:
         (b"data: 1\n", []),
         (b"data: 1", []),
         (b"\n\n\n", []),
+        (b"\xef\xbb\xbfdata: 1\n\ndata: 2\n\n", [b"1", b"2"]),
+        (b"\xef\xbb\xbf: hello\n\ndata:1\n\n", [b"1"]),
+        (b'data: 1\n\nerror: {"code":400}\n\n', [b"1", b'{"error": {"code":400}}']),
     ],
 )
 def test_reading(stream: bytes, payloads: list[bytes]) -> None:
@@ -50,6 +53,8 @@ LINES = st.sampled_from(
         b"data:",
         b": comment",
         b"event: x",
+        b"\xef\xbb\xbfdata: 1",
+        b"error: 1",
         b'data: {"a":"b"}',
         "data: é😀".encode(),
         b"",

@@ -54,7 +54,16 @@ class Delta(msgspec.Struct, frozen=True):
     content: Any = None
     reasoning_content: Any = None
     reasoning: Any = None
+    refusal: Any = None
     tool_calls: list[CallDelta | None] | None = None
+
+    def joined(self) -> Delta:
+        """With one text for the parts of a content that comes in parts (Mistral's, and some gateways), and with what
+        OpenAI's models say in place of an answer that they refuse."""
+        said, thought = (self.content, None) if isinstance(self.content, str) else _parts(self.content)
+        refusal = self.refusal if isinstance(self.refusal, str) else ""
+        told = self if thought is None else replace(self, reasoning_content=None, reasoning=thought)
+        return replace(told, content=said + refusal, refusal=None)
 
     def thought(self) -> str | None:
         """The reasoning, under whichever name; "" is reasoned, but empty, and None nothing of it (contract.md 9A)."""
@@ -73,16 +82,27 @@ class Delta(msgspec.Struct, frozen=True):
         numbered: list[CallDelta | None] = [
             CallDelta(index, call.id, call.function) for index, call in enumerate(calls)
         ]
-        return Delta(None, self.internal_content, self.content, self.reasoning_content, self.reasoning, numbered)
+        return replace(self, role=None, tool_calls=numbered)
 
 
 class _Call:
     """A tool call on its way in. It opens with its name, and what came before that waits."""
 
     def __init__(self) -> None:
-        self.id = ""
+        self.id = self.name = ""
         self.index: int | None = None
         self.waiting = ""
+        self.arguments: list[str] = []
+
+    def is_other(self, delta: CallDelta) -> bool:
+        """Whether `delta`, which stands at the place of this open call, begins another: by its id; by its name, where
+        every call has the same id or none; or because it has more arguments, and without an id, behind whole ones."""
+        function = delta.function
+        if self.index is None or function is None or not function.name:
+            return False
+        if (delta.id and delta.id != self.id) or function.name != self.name:
+            return True
+        return not delta.id and bool(_json_text(function.arguments).strip()) and _is_whole("".join(self.arguments))
 
 
 class ChoiceReader:
@@ -119,6 +139,8 @@ class ChoiceReader:
         """What a frame of this choice comes to; `counts` are those so far or, with a `reason`, the choice's own."""
         if self.reason is not None:
             return [self.finish(counts)] if counts is not None and self.waiting else []
+        if delta.refusal or isinstance(delta.content, list):
+            delta = delta.joined()
         if token_ids is not None or delta.internal_content is not None:
             self._ids += _ids(token_ids) or _ids(delta.internal_content and delta.internal_content.token_ids)
         if counts is not None:
@@ -236,8 +258,9 @@ class ChoiceReader:
             call.index, self._opened = self._opened, self._opened + 1
             id = call.id or self._call_id(function.name, call.index)
             events.append(ToolCallOpened(call.index, id, function.name, self._spend(), self._index, self._take_ids()))
-            call.id, text = id, call.waiting + text
+            call.id, call.name, text = id, function.name, call.waiting + text
         if text:
+            call.arguments.append(text)
             events.append(ArgumentsDelta(call.index, text, self._spend(), self._index, self._take_ids()))
         return events
 
@@ -245,8 +268,7 @@ class ChoiceReader:
         """The call that `delta` is of; known by its id where the index is absent, or is 0 for every call."""
         key = delta.index if delta.index is not None else self._by_id(delta.id)
         found = self._calls.get(key)
-        named = delta.function is not None and bool(delta.function.name)
-        if found is None or (found.index is not None and delta.id and delta.id != found.id and named):
+        if found is None or found.is_other(delta):
             self._calls.pop(key, None)
             found = self._calls[key] = _Call()
         return found
@@ -263,11 +285,34 @@ def as_reason(reason: str) -> FinishReason:
     return _ALIASES.get(reason) or (cast("FinishReason", reason) if reason in _REASONS else "unknown")
 
 
+def _parts(content: Any) -> tuple[str, str | None]:
+    """The text of a content in parts, and the reasoning in it: of Mistral, `{"type": "thinking", "thinking": [...]}`;
+    of Databricks, `{"type": "reasoning", "summary": [...]}`."""
+    said, thought = "", None
+    for part in cast("list[Any]", content) if isinstance(content, list) else ():
+        match part:
+            case str(text) | {"type": "text" | "output_text" | "summary_text", "text": str(text)}:
+                said += text
+            case {"type": "thinking", "thinking": inner} | {"type": "reasoning", "summary": inner}:
+                thought = (thought or "") + (inner if isinstance(inner, str) else _parts(inner)[0])
+            case _:
+                pass
+    return said, thought
+
+
 def _json_text(arguments: Any) -> str:
     """Arguments as JSON text; some servers send the object itself."""
     if arguments is None or isinstance(arguments, str):
         return arguments or ""
     return msgspec.json.encode(arguments).decode()
+
+
+def _is_whole(arguments: str) -> bool:
+    """Whether they are a JSON object, so that nothing can follow."""
+    try:
+        return isinstance(msgspec.json.decode(arguments), dict)
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+        return False
 
 
 def _token_logprobs(logprobs: Any) -> tuple[TokenLogprob, ...]:

@@ -86,10 +86,10 @@ def _only_text(frame: Frame) -> str | None:
     delta = choice.delta
     if delta is None or choice.message is not None or choice.finish_reason or choice.usage is not None:
         return None
-    if delta.tool_calls or not choice.logprobs is choice.token_ids is delta.internal_content is None:
+    if delta.tool_calls or delta.refusal or not choice.logprobs is choice.token_ids is delta.internal_content is None:
         return None
     texts = [name for name in ("content", "reasoning_content", "reasoning") if getattr(delta, name)]
-    return texts[0] if len(texts) == 1 else None
+    return texts[0] if len(texts) == 1 and isinstance(getattr(delta, texts[0]), str) else None
 
 
 def _proven(before: bytes, after: bytes, frame: Frame, name: str) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 DONE = b"data: [DONE]\n\n"
+BOM = b"\xef\xbb\xbf"
+"""Some servers begin whatever they send with it (.NET's StreamWriter)."""
 
 
 def frames(payloads: list[bytes]) -> bytes:
@@ -14,7 +16,9 @@ class Reader:
     """Sans-I/O reader of an SSE stream: bytes in, `data` payloads out, any split of the bytes gives the same.
 
     Comments, `event:`, `id:` and `retry:` fields are passed over; several data lines of one event are joined by a
-    newline; a line ends with LF, CR or both, as WHATWG's event-stream format says.
+    newline; a line ends with LF, CR or both, and a byte order mark is none of the first, as WHATWG's event-stream
+    format says. A line of `error:`, which is how llama.cpp's server told of a failure until 2025, is read as a payload
+    with the member `error` (its `server_sent_event(sink, "error", ...)`).
     """
 
     def __init__(self) -> None:
@@ -45,4 +49,8 @@ class Reader:
                     self._data = []
             elif line.startswith(b"data:"):
                 self._data.append(line[5:].removeprefix(b" "))
+            elif line.startswith(BOM + b"data:"):
+                self._data.append(line[8:].removeprefix(b" "))
+            elif line.startswith(b"error:"):
+                self._data.append(b'{"error":%b}' % line[6:])
         return payloads

@@ -34,6 +34,8 @@ class Stub:
         self._models = whole({"data": [{"id": "the-model"}]}) if models is None else models
         self.asked: list[Asked] = []
         self.connections = 0
+        self.lists = 0
+        """How often the list of models was asked for."""
         self.arrived = asyncio.Event()
         self.left = asyncio.Event()
         """Set when a client has gone before its answer was whole."""
@@ -50,6 +52,7 @@ class Stub:
         try:
             while asked := await read_request(reader):
                 if asked.path.endswith("/models"):
+                    self.lists += 1
                     writer.write(self._models)
                     continue
                 self.asked.append(asked)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from moonbase.engines.http.engine import HttpEngine
 from moonbase.engines.http.upstream import parse_upstream
 from tests.engines.http.asking import answer_of, asking, events_of, failure_of
 from tests.engines.http.serving import http_engine
-from tests.engines.http.stub import Json, delta, stream, totals, upstream, whole
+from tests.engines.http.stub import STREAM, Json, chunk, delta, lines, stream, totals, upstream, whole
 from tests.server.client import user
 
 TOOL: Json = {"type": "function", "function": {"name": "look", "parameters": {"type": "object", "properties": {}}}}
@@ -289,6 +290,16 @@ class TestLlamaCpp:
         assert found["usage"]["completion_tokens"] == 6
         assert 0 < found["usage"]["completion_tokens_details"]["reasoning_tokens"] < 6
 
+    async def test_a_prompt_that_does_not_fit_is_told_inside_the_stream(self) -> None:
+        """By versions before the end of 2025, in a line of its own kind."""
+        told = '{"code":400,"message":"the request exceeds the available context size","type":"invalid_request_error"}'
+        async with upstream(STREAM + chunk(f"error: {told}\n\n".encode()) + b"0\r\n\r\n") as stub:
+            engine = http_engine(stub.url, "llamacpp")
+            error = await failure_of(engine)
+            await engine.close()
+        assert isinstance(error, InvalidRequest)
+        assert error.message == "the request exceeds the available context size"
+
     async def test_its_context(self) -> None:
         models = whole({"models": [], "data": [{"id": "m.gguf", "owned_by": "llamacpp", "meta": {"n_ctx": 2048}}]})
         async with upstream(b"", models=models) as stub:
@@ -364,6 +375,16 @@ class TestOpenai:
             await engine.close()
         sent = [[body["messages"][at]["content"] for at in (1, 3)] for body in stub.bodies]
         assert sent == [["One.", ""], ["One.", "<think>Thought two.</think>"]]
+
+    @pytest.mark.parametrize("streams", [True, False])
+    async def test_a_byte_order_mark_is_none_of_the_answer(self, streams: bool) -> None:
+        data = lines(delta(content="It"), delta(content=" is."), delta("stop"), totals(), "data: [DONE]")
+        body = json.dumps({"choices": [{"message": {"content": "It is."}, "finish_reason": "stop"}]}).encode()
+        for reply in (STREAM + chunk(b"\xef\xbb\xbf" + data) + b"0\r\n\r\n", whole(b"\xef\xbb\xbf" + body)):
+            async with upstream(reply) as stub:
+                engine = http_engine(stub.url, "openai")
+                assert (await answer_of(engine, asking(stream=streams, **OFF)))["content"] == "It is."
+                await engine.close()
 
     async def test_an_answer_that_is_not_streamed(self) -> None:
         call = {"id": "c", "type": "function", "function": {"name": "look", "arguments": "{}"}}
@@ -451,6 +472,15 @@ class TestEveryOther:
         frames = [delta(tool_calls=[calls[0]]), delta(tool_calls=[calls[1]]), delta("tool_calls")]
         found = await answered(dialect, *frames, request=asking(tools=[TOOL], model="kimi-k3"))
         assert [call["id"] for call in found["tool_calls"]] == ["look_0", "look_1"], "the form of the card"
+
+    @pytest.mark.parametrize("arguments", [[], [None], [""], ["", " "]], ids=["none", "null", "empty", "blank"])
+    async def test_a_call_without_arguments(self, dialect: DialectName, arguments: list[str | None]) -> None:
+        """Anthropic's models behind OpenRouter call a function without parameters so; it is no JSON."""
+        opening = {"index": 0, "id": "x", "function": {"name": "look"}}
+        pieces = [{"index": 0, "function": {"arguments": text}} for text in arguments]
+        frames = [*(delta(tool_calls=[each]) for each in (opening, *pieces)), delta("tool_calls"), totals()]
+        found = await answered(dialect, *frames, request=asking(tools=[TOOL], **OFF))
+        assert [call["function"]["arguments"] for call in found["tool_calls"]] == ["{}"]
 
     async def test_keep_alives_and_empty_frames(self, dialect: DialectName) -> None:
         empty: Json = {"id": "", "object": "", "choices": [], "usage": None}

@@ -34,6 +34,7 @@ from tests.server.client import Json, body, error_of, post
 
 SECRET = "sk-upstream-secret"
 OFF: Json = {"thinking": {"type": "disabled"}}
+GOOD = whole({"choices": [{"message": {"content": "It"}, "finish_reason": "stop"}]})
 
 
 def refused(status: int, message: str = "", type: str = "", **headers: str) -> bytes:
@@ -123,6 +124,22 @@ async def test_nobody_is_there(caplog: pytest.LogCaptureFixture) -> None:
     assert SECRET not in caplog.text
 
 
+LISTS: dict[str, bytes] = {"nothing": b"", "half a list": whole({"data": [{"id": "the-model"}]})[:-9]}
+
+
+@pytest.mark.parametrize("models", [*LISTS.values()], ids=[*LISTS])
+async def test_a_list_of_models_that_never_comes(models: bytes) -> None:
+    """It is waited for a while, and once for all requests that need it."""
+    async with upstream(GOOD, models=models) as stub:
+        engine = http_engine(stub.url, "vllm", ask_s=0.4)
+        async with asyncio.timeout(1.5):
+            await engine.start()
+            found = await asyncio.gather(*(answer_of(engine, asking(**OFF)) for _ in range(5)))
+        await engine.close()
+    assert [each["content"] for each in found] == ["It"] * 5
+    assert stub.lists == 2
+
+
 async def test_what_the_operator_reads(caplog: pytest.LogCaptureFixture) -> None:
     """The reason stands in the log; the key does not."""
     with caplog.at_level(logging.WARNING):
@@ -201,6 +218,54 @@ async def test_silence_after_another_exchange() -> None:
             assert (await answer_of(engine, asking(**OFF)))["content"] == "It"
             assert (await failure_of(engine)).status == 503
             await stub.left.wait()
+        await engine.close()
+    assert len(stub.asked) == 2, "it may be at work: the request is not sent a second time"
+
+
+async def test_silence_where_the_body_ends_with_its_connection() -> None:
+    """It is cut off, not at its end."""
+
+    async def begins(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        writer.write(head(content_type="text/event-stream") + lines(delta(content="It")))
+        await asyncio.Event().wait()
+
+    async with upstream(begins) as stub:
+        engine = http_engine(stub.url, "vllm", silence_s=0.1)
+        last = (await events_of(engine, asking(stream=True, **OFF)))[-1]
+        await engine.close()
+    assert isinstance(last, Failed)
+    assert last.finish_reason == "server_interrupted"
+
+
+BAD = whole({"choices": [{"message": {"content": "of another"}, "finish_reason": "stop"}]})
+
+
+@pytest.mark.parametrize("second", [BAD, BAD[:60]], ids=["whole", "a part"])
+async def test_a_second_reply_is_nobodys(second: bytes) -> None:
+    """It comes right behind the first; the connection is not used again."""
+    async with upstream(GOOD + second, GOOD) as stub:
+        engine = http_engine(stub.url, "vllm")
+        for _ in range(2):
+            assert (await answer_of(engine, asking(**OFF)))["content"] == "It"
+        await engine.close()
+    assert (len(stub.asked), stub.connections) == (2, 2)
+
+
+async def test_a_reply_on_an_idle_connection_is_nobodys() -> None:
+    """Load balancers tell so that they close one: "408 Request Timeout"."""
+
+    async def late(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        writer.write(GOOD)
+        await asyncio.sleep(0.05)
+        writer.write(BAD[:60])
+        await asyncio.Event().wait()
+
+    async with upstream(late, GOOD) as stub:
+        engine = http_engine(stub.url, "vllm")
+        assert (await answer_of(engine, asking(**OFF)))["content"] == "It"
+        async with asyncio.timeout(5):
+            await stub.left.wait()
+        assert (await answer_of(engine, asking(**OFF)))["content"] == "It"
         await engine.close()
 
 

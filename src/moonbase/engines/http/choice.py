@@ -49,6 +49,8 @@ class MendedChoice:
         self._characters = None if dialect.platform else Characters(request)
         self._muted: list[str] = []
         self._opened = 0
+        self._bare: set[int] = set()
+        """The calls that have no arguments yet."""
         self.ended = self.stopped = False
 
     @property
@@ -86,7 +88,7 @@ class MendedChoice:
             case ToolCallOpened():
                 heard = self._call(event)
             case ArgumentsDelta():
-                heard = [event] if self._may_call else []
+                heard = self._arguments(event)
             case Finished():
                 return self._finish(event)
             case PromptRead() | Reasked() | StepEnded() | ToolResult() | Failed():
@@ -115,9 +117,16 @@ class MendedChoice:
         if not self._may_call:
             return []
         self._opened += 1
+        self._bare.add(event.index)
         rest = self._text.close() if self._text is not None else []
         id = event.id if self._dialect.platform else self._ids.issue(event.name)
         return [*rest, replace(event, id=id)]
+
+    def _arguments(self, event: ArgumentsDelta) -> list[Event]:
+        if not self._may_call or (event.index in self._bare and event.text.isspace()):
+            return []
+        self._bare.discard(event.index)
+        return [event]
 
     def _finish(self, end: Finished) -> list[Event]:
         self.ended = True
@@ -130,6 +139,8 @@ class MendedChoice:
         reason = end.finish_reason
         if reason in ("stop", "tool_calls"):
             reason = "tool_calls" if called else "stop"
+            # Some write nothing for a function without parameters, which is no JSON.
+            heard += [ArgumentsDelta(index, "{}", choice=self._index) for index in sorted(self._bare)]
         return [*heard, replace(end, finish_reason=reason, usage=self._told.mended(end.usage))]
 
 

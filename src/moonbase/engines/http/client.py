@@ -69,16 +69,9 @@ class Client:
         self._open.clear()
         self._idle.clear()
 
-    async def ask(
-        self, method: str, route: str, body: bytes = b"", *, root: bool = False, within: float | None = None
-    ) -> Reply:
-        """A reply, to be read or at least entered. Raises `Broken`, and `TimeoutError` where its head has not come
-        `within` so many seconds."""
-        head = self._head(method, route, root, len(body))
-        if within is None:
-            return Reply(await self._exchange(head, body))
-        async with asyncio.timeout(within):
-            return Reply(await self._exchange(head, body))
+    async def ask(self, method: str, route: str, body: bytes = b"", *, root: bool = False) -> Reply:
+        """A reply, to be read or at least entered. Raises `Broken`."""
+        return Reply(await self._exchange(self._head(method, route, root, len(body)), body))
 
     def _head(self, method: str, route: str, root: bool, size: int) -> bytes:
         head = self._heads.get((method, route, root))
@@ -97,7 +90,7 @@ class Client:
                 await connection.head()
             except Broken as broken:
                 connection.abort()
-                if connection.used > 1 and not broken.begun:
+                if connection.used > 1 and not (broken.begun or connection.silent):
                     continue  # an idle connection that the upstream had closed before it saw this request
                 raise
             except BaseException:

@@ -57,6 +57,8 @@ class Connection(asyncio.Protocol):
         self._broken: str | None = None
         self.used = 0
         """Exchanges so far; a reused connection may turn out to have been closed by the upstream meanwhile."""
+        self.silent = False
+        """It was given up because nothing came."""
         self._reset()
 
     def _reset(self) -> None:
@@ -137,7 +139,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._lost = self._lost or "it was closed"
-        if self._headed and not self._sized and not self._complete and exc is None:
+        if self._headed and not (self._sized or self._complete or self._broken) and exc is None:
             self._complete = True  # RFC 9112, 6.3: a body without a length ends with its connection
         self._stop_timer()
         self._on_lost(self)
@@ -160,6 +162,8 @@ class Connection(asyncio.Protocol):
             self._wake()
 
     def on_message_begin(self) -> None:
+        if self._complete:
+            raise ValueError("a reply that nobody asked for")  # the parser gives up, and so does `data_received`
         self.headers = {}
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -225,6 +229,7 @@ class Connection(asyncio.Protocol):
         if self._paused:
             self._touch()  # it is this side that does not read
         if self._deadline <= self._loop.time():
+            self.silent = True
             self._break(f"it was silent for {self._silence:g} seconds")
             self._wake()
         else:

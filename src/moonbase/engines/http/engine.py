@@ -18,7 +18,7 @@ from moonbase.contract.formats import ThinkMarks
 from moonbase.contract.media_formats import MediaKind
 from moonbase.contract.reading import DONE
 from moonbase.contract.request import ChatRequest
-from moonbase.contract.sse import Reader
+from moonbase.contract.sse import BOM, Reader
 from moonbase.engines.http.answer import AnswerReader
 from moonbase.engines.http.body import chat_body, comes_in_frames
 from moonbase.engines.http.client import Client, Reply
@@ -73,6 +73,7 @@ class HttpEngine(AtOnce):
         self._model, self._shown, self._ask_s = model, sees, ask_s
         self._offer: Offer | None = None
         self._asking = asyncio.Lock()
+        self._asked_times = 0
         self._early = True
         self._inline: ThinkMarks | None = None
 
@@ -227,9 +228,11 @@ class HttpEngine(AtOnce):
 
     async def _asked(self) -> Offer:
         """What the upstream serves, asked once for all who need it now; nothing where it does not say."""
+        before = self._asked_times
         async with self._asking:
-            if self._offer is None:
+            if self._offer is None and self._asked_times == before:
                 await self.check()
+                self._asked_times += 1
             return self._offer or Offer()
 
     def _learn(self, answer: AnswerReader) -> None:
@@ -305,7 +308,7 @@ class _Whole:
         return []
 
     def close(self) -> list[bytes]:
-        return [b"".join(self._received), DONE]
+        return [b"".join(self._received).removeprefix(BOM), DONE]
 
 
 def _frames_of(reply: Reply) -> _Stream | _Whole:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -56,7 +57,7 @@ class NoOffer(Exception):
 async def ask_offer(client: Client, model: str | None, *, within: float) -> Offer:
     """Ask for the models, or for what is said of `model` alone; raises `NoOffer`."""
     try:
-        async with await client.ask("GET", "/models", within=within) as reply:
+        async with asyncio.timeout(within), await client.ask("GET", "/models") as reply:
             status, body = reply.status, await reply.whole(_LARGEST)
     except Broken as broken:
         raise NoOffer(broken.reason) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -27,7 +28,7 @@ async def increments(reply: Reply, answer: Answer) -> AsyncGenerator[Increment, 
 async def ask(client: Client, method: str, route: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
     """A JSON object for a JSON object; raises `Refused`, `Broken`, and `TimeoutError` after half a minute."""
     data = b"" if body is None else msgspec.json.encode(body)
-    async with await client.ask(method, route, data, within=_WITHIN_S) as reply:
+    async with asyncio.timeout(_WITHIN_S), await client.ask(method, route, data) as reply:
         received = await reply.whole(_MOST)
         if reply.status != 200:
             raise refusal(received, reply.status)
