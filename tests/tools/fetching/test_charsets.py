@@ -61,3 +61,10 @@ def test_a_table_of_names(rows: int) -> None:
     names = ["José Muñoz", "Begoña García", "François Lefèvre", "Jürgen Groß", "João Gonçalves", "Åke Sjöström"]
     text = "id,name\r\n" + "".join(f"{row},{names[row % len(names)]}\r\n" for row in range(rows))
     assert text.encode("cp1252").decode(guessed(text.encode("cp1252"))) == text
+
+
+@pytest.mark.parametrize("codec", ["gb18030", "cp932", "cp1252"])
+def test_a_long_beginning_in_ascii(codec: str) -> None:
+    text = "2026-11-21 08:30:00 started\n" * 4_000 + {"gb18030": "我们今天去图书馆看书。"}.get(codec, "") * 3
+    text += {"cp932": "日本語の文章を読みます。", "cp1252": "Le café crème est très bon."}.get(codec, "") * 3
+    assert text.encode(codec).decode(guessed(text.encode(codec))) == text

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 
 _MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_SAMPLE, _BEFORE = 65_536, 1_000  # bytes that a guess looks at; of those, before the first that is no UTF-8
 _OWN_WORD = re.compile(rb"""<(?:meta|\?xml)[^>]{0,300}?(?:charset|encoding)\s*=\s*["']?\s*([\w.:+-]{1,40})""", re.I)
 # Codecs of the web only: Python also knows such as zip, idna and unicode_escape, which do other things than read text.
 _READ_AS = {
@@ -61,15 +62,16 @@ def guessed(data: bytes) -> str:
     """The codec that bytes without a word about it are most likely in."""
     try:
         data.decode()
-    except UnicodeDecodeError:
+    except UnicodeDecodeError as error:
         from charset_normalizer import from_bytes
 
-        head = data[:65536]
-        best = from_bytes(head).best()
+        begin = max(0, error.start - _BEFORE)  # a long beginning in ASCII says nothing
+        sample = data[begin : begin + _SAMPLE]
+        best = from_bytes(sample).best()
         found = codec_of(best.encoding if best else None)
-        if found in _TWO_BYTES and _is_latin(head.decode(found, "replace")):
-            return latin_codec(head)
-        return found if found and found not in _LATIN else latin_codec(head, found)
+        if found in _TWO_BYTES and _is_latin(sample.decode(found, "replace")):
+            return latin_codec(sample)
+        return found if found and found not in _LATIN else latin_codec(sample, found)
     return "utf-8"
 
 
