@@ -26,6 +26,7 @@ from moonbase.tools.tool import Arguments, CallContext, Formula
 from moonbase.tools.toolset import Toolset
 
 SAMPLE = Path(__file__).parent / "sample_server.py"
+CARELESS = McpServer(command=(sys.executable, str(SAMPLE.with_name("careless_server.py"))))
 SECRET = "hush-hush-secret"
 
 
@@ -97,6 +98,39 @@ async def test_what_a_tool_answers_becomes_text() -> None:
         parts = (await ask(toolset, "parts")).output
         assert parts == "one\n[image: image/png, 3 bytes, not shown]\n[resource: notes, file:///notes.txt]\ntwo"
         assert (await ask(toolset, "fail")).error == "it broke, use another"
+
+
+@pytest.mark.parametrize(("tool", "text"), [("half", "café ?"), ("latin_1", "caf\ufffd")])
+async def test_what_is_no_character_does_not_cost_the_answer(tool: str, text: str) -> None:
+    toolset = Toolset()
+    async with opened(CARELESS, toolset):
+        assert (await ask(toolset, tool)).output == text
+
+
+@pytest.mark.parametrize(
+    ("tool", "fault"),
+    [
+        ("nothing", "content: Field required"),
+        ("no_text", "content.0.TextContent.text: Input should be a valid string"),
+        ("unstructured", "Tool unstructured has an output schema but did not return structured content"),
+    ],
+)
+async def test_an_answer_that_breaks_the_protocol_says_how(tool: str, fault: str) -> None:
+    toolset = Toolset()
+    async with opened(CARELESS, toolset):
+        error = (await ask(toolset, tool)).error
+    assert error == f"the tool's server answered, but not as its protocol wants it: {fault}"
+
+
+async def test_a_server_that_refuses_a_call_is_not_started_again() -> None:
+    """-32000 is also what the package calls a connection that is lost."""
+    toolset = Toolset()
+    async with opened(CARELESS, toolset):
+        first = (await ask(toolset, "pid")).output
+        refused, beside = await asyncio.gather(ask(toolset, "busy"), ask(toolset, "pid"))
+        assert refused.error == "the tool's server refused the call: all seats are taken"
+        assert beside.output == first
+        assert (await ask(toolset, "pid")).output == first
 
 
 async def test_fifty_calls_at_once() -> None:

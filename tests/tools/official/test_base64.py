@@ -96,6 +96,18 @@ async def test_refusals(name: str, arguments: dict[str, Any], words: str) -> Non
     assert words in await error_of(TOOL, arguments, name=name)
 
 
+@pytest.mark.parametrize("spelling", ["utf8", " UTF8 ", "utf8!", "utf8\0", "$utf8 --- ", "Utf8"])
+async def test_python_sees_one_spelling_of_an_encoding(spelling: str) -> None:
+    # It keeps each one that it is asked for, however long, until the process ends.
+    assert codec_name(spelling) == "utf8"
+    assert await output_of(TOOL, {"data": "é", "encoding": spelling}) == "w6k="
+
+
+@pytest.mark.parametrize("rest", ["!" * 100_000, " " * 40 + "x"])
+async def test_a_name_that_goes_on_behind_a_known_encoding(rest: str) -> None:
+    assert "unknown encoding 'utf8" in await error_of(TOOL, {"data": "x", "encoding": f"utf8{rest}"})
+
+
 def test_half_of_a_surrogate_pair_is_refused() -> None:
     with pytest.raises(ToolError, match="position 0, which utf-8 cannot express"):
         encode("\ud800", "utf-8")

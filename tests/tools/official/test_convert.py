@@ -134,6 +134,13 @@ def test_pint_loads_with_the_first_call_and_not_before() -> None:
         (1, "turn", "°", "360.0 °"),
         (2.4, "GHz", "MHz", "2400.0 MHz"),
         (60, "rpm", "Hz", "1.0 Hz"),
+        (30, "rev/min", "rpm", "30.0 rpm"),
+        (100, "Nm", "ft lb", "73.76 ft lb"),
+        (1, "lb-ft", "Nm", "1.356 Nm"),
+        (3, "kNm", "N m", "3000.0 N m"),
+        (10, "mil", "mm", "0.254 mm"),
+        (1, "cfm", "m3/h", "1.699 m3/h"),
+        (1, "gpm", "L/min", "3.785 L/min"),
         (50, "Hz", "rpm", "3000.0 rpm"),
         # force, torque, acceleration, density, flow, electricity, fuel
         (1000, "lbf", "N", "4448.22 N"),

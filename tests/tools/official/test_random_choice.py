@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections import Counter
 from typing import Any
 
@@ -116,3 +117,22 @@ async def test_refusals(arguments: dict[str, Any], words: str) -> None:
 
 async def test_a_whole_number_may_have_a_point() -> None:
     assert len((await output_of(TOOL, {"candidates": FRUIT, "count": 2.0, "seed": 42.0})).split(", ")) == 2
+
+
+@pytest.mark.parametrize("style", ["simple", "detailed", "json"])
+@pytest.mark.parametrize("weights", [[], [1.0]])
+async def test_ten_thousand_picks_of_a_long_candidate_do_not_fill_the_memory(style: str, weights: list[float]) -> None:
+    call = {"candidates": ["x" * 900_000], "count": 10_000, "replace": True, "format": style, "weights": weights}
+    tracemalloc.start()
+    try:
+        error = await error_of(TOOL, call)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert "the picks have 9000000000 characters; at most 1000000 are allowed; set a smaller count" in error
+    assert most < 20_000_000
+
+
+async def test_picks_of_a_million_characters_are_given() -> None:
+    picks = await output_of(TOOL, {"candidates": ["x" * 90], "count": 10_000, "replace": True})
+    assert len(picks) == 90 * 10_000 + 2 * 9_999

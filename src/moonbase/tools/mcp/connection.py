@@ -13,6 +13,7 @@ import mcp
 from mcp import types
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.message import SessionMessage
+from pydantic import ValidationError
 
 import moonbase
 from moonbase.tools.mcp.process import process_streams
@@ -21,7 +22,9 @@ from moonbase.tools.mcp.server import McpServer
 from moonbase.tools.tool import ToolError
 
 _PAGES = 100
+_LOST = ("Connection closed", "SSE stream ")
 _TERMINATED = "Session terminated"
+_LONGEST_FAULT = 300
 Streams = tuple[Any, Any]
 
 
@@ -73,13 +76,27 @@ class Connection:
         try:
             return text_of(await self.client.call_tool(name, dict(arguments)))
         except mcp.MCPError as error:
-            if error.code == types.CONNECTION_CLOSED or error.message == _TERMINATED:
+            # The code alone says nothing: many servers answer with -32000 when a tool fails.
+            closed = error.code == types.CONNECTION_CLOSED and error.message.startswith(_LOST)
+            if closed or error.message == _TERMINATED:
                 self.news.lose()
             if self.news.gone:
                 raise Gone(
                     "the tool's server stopped before it answered; it is started again, try again soon"
                 ) from None
             raise ToolError(f"the tool's server refused the call: {error.message}") from None
+        except (ValidationError, RuntimeError) as error:
+            raise ToolError(f"the tool's server answered, but not as its protocol wants it: {_fault(error)}") from None
+
+
+def _fault(error: ValidationError | RuntimeError) -> str:
+    """What is wrong with an answer, in a line: of its form, or of its data by the schema that the tool gives for it."""
+    text = str(error)
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_input=False)[0]
+        text = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    text = " ".join(text.split())
+    return text if len(text) <= _LONGEST_FAULT else f"{text[: _LONGEST_FAULT - 3]}..."
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ server died, and leaves what a server had started when the server goes first.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import signal
@@ -105,11 +106,24 @@ async def _read(process: Process, into: MemoryObjectSendStream[Item]) -> None:
     assert process.stdout is not None
     with into, suppress(ValueError, anyio.BrokenResourceError):  # a line without end; nobody listens any more
         async for line in process.stdout:
-            try:
-                message = types.jsonrpc_message_adapter.validate_json(line, by_name=False)
-            except ValueError:
-                continue
-            await into.send(SessionMessage(message))
+            if message := _message(line) or _message(_of_characters(line)):
+                await into.send(SessionMessage(message))
+
+
+def _message(line: bytes) -> types.JSONRPCMessage | None:
+    try:
+        return types.jsonrpc_message_adapter.validate_json(line, by_name=False)
+    except ValueError:
+        return None
+
+
+def _of_characters(line: bytes) -> bytes:
+    """JSON with `?` for what is no character: servers in JavaScript cut texts within a surrogate pair, and escape the
+    half that is left."""
+    try:
+        return json.dumps(json.loads(line.decode(errors="replace")), ensure_ascii=False).encode(errors="replace")
+    except (ValueError, RecursionError):
+        return b""
 
 
 async def _write(process: Process, outof: MemoryObjectReceiveStream[SessionMessage]) -> None:

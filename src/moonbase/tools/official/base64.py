@@ -36,6 +36,7 @@ DECODE = Function(
 
 # Those of Python that take time in the square of the length (minutes for 20,000 characters), and one that always fails.
 _REFUSED = {"idna", "punycode", "undefined"}
+_LONGEST_NAME = 40
 _DATA_URL = re.compile(r"data:[^,]{0,200};base64,", re.IGNORECASE)
 _FOREIGN = re.compile(r"[^A-Za-z0-9+/=]")
 
@@ -95,12 +96,14 @@ def _bytes_of(data: str) -> bytes:
 def codec_name(name: str) -> str:
     """`name` if it is an encoding of Python's for text; raises `ToolError`.
 
-    Only names of a closed list reach Python's codec machinery, which imports modules by name and remembers every name.
+    Only names of a closed list reach Python's codec machinery, which imports modules by name and remembers every name
+    for ever, each spelling of it apart.
     """
-    plain = encodings.normalize_encoding(name.strip()[:40]).lower() if name.isascii() else ""
+    given = name.strip()
+    plain = encodings.normalize_encoding(given).lower() if given.isascii() and len(given) <= _LONGEST_NAME else ""
     if plain not in _known_encodings() or aliases.get(plain, plain) in _REFUSED:
         raise ToolError(f"unknown encoding {shown(name)}; expected one such as utf-8, ascii, latin-1, gbk or utf-16")
-    return name.strip()
+    return plain.replace("_", "-")
 
 
 @lru_cache(maxsize=1)

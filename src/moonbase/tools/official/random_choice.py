@@ -16,6 +16,7 @@ from moonbase.tools.tool import Arguments, CallContext, Formula, ToolError
 
 URI = "moonshot/random-choice:latest"
 MAX_COUNT = 10_000
+MAX_LENGTH = 1_000_000  # characters of all picks; ten thousand of a long candidate would fill the memory
 _MANY = 2_000  # candidates; more are drawn in a thread, so that no other request waits for it
 
 Format = Literal["simple", "detailed", "json"]
@@ -124,9 +125,11 @@ def _finite(weight: float) -> float:
 
 
 def render(draw: Draw, style: Format) -> str:
-    """The picks as text: the items alone, a numbered list, or JSON."""
+    """The picks as text: the items alone, a numbered list, or JSON; raises `ToolError` where they are too long."""
     picks = draw.picks()
     items = [draw.candidates[index] for index in picks]
+    if (length := sum(map(len, items))) > MAX_LENGTH:
+        raise ToolError(f"the picks have {length} characters; at most {MAX_LENGTH} are allowed; set a smaller count")
     if style == "simple":
         return ", ".join(items)
     if style == "json":
