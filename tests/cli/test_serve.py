@@ -142,6 +142,18 @@ def test_sigterm_leaves_as_ctrl_c_does(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.db-wal"))
 
 
+def test_others_on_the_machine_read_nothing_that_is_written(tmp_path: Path) -> None:
+    """In a folder that is open to them; what SQLite keeps beside its files holds the same texts."""
+    tmp_path.chmod(0o755)
+    with serving(tmp_path, *SCRIPTED) as live:
+        remember = 'Call the tool `memory` with these JSON arguments: {"action": "store", "key": "a", "data": {"b": 1}}'
+        with urllib.request.urlopen(ask(live, remember, formulas=["moonshot/memory:latest"])) as answer:
+            assert answer.status == 200
+        written = {str(path.relative_to(tmp_path)): path.stat() for path in tmp_path.rglob("*") if path.is_file()}
+    assert {"ledger.db", "recall.db-wal", "files.db-wal", "memory.db", "search.db", "seal.key"} <= set(written)
+    assert [name for name, status in written.items() if status.st_mode & 0o077] == []
+
+
 def test_ctrl_c_leaves_within_five_seconds_amid_a_stream(tmp_path: Path) -> None:
     """The stream in flight ends with a finish reason, not with a silent cut."""
     config = tmp_path / "moonbase.toml"
