@@ -69,6 +69,15 @@ def test_what_a_dead_process_ran_is_passed_over() -> None:
     assert set(quota.running) == {"two"}
 
 
+def test_a_clock_that_is_set_back_keeps_nobody_out() -> None:
+    """What was counted in a time that is yet to come would count until that time, a day or a year."""
+    limits, quota = RateLimits(concurrency=2, rpm=1, tpd=10), Quota()
+    quota.admit(limits, 10, NOW + 86_400, "one")
+    assert isinstance(quota.admit(limits, 10, NOW, "two"), Admitted)
+    assert set(quota.running) == {"two"}
+    assert isinstance(quota.admit(limits, 0, NOW - 1, "two"), Refused), "clocks differ a little"
+
+
 def test_tokens_are_taken_back_where_they_were_counted() -> None:
     """Else a later minute would have more room than it may."""
     limits, quota = RateLimits(tpm=100), Quota()
@@ -116,3 +125,15 @@ async def test_a_server_without_keys_does_not_remember_strangers() -> None:
     now += 120
     assert isinstance(await quotas.admit("last", 0), Admitted)
     assert len(vars(quotas)["_quotas"]) == 1
+
+
+async def test_a_long_answer_ends_after_its_key_was_forgotten() -> None:
+    now = NOW
+    quotas = LocalQuotas(RateLimits(rpm=1), lambda: now)
+    long = await quotas.admit("long", 0)
+    assert isinstance(long, Admitted)
+    now += 120
+    for number in range(10_000):
+        await quotas.admit(f"{number}", 0)
+    quotas.release("long", long, 0)
+    assert isinstance(await quotas.admit("long", 0), Admitted)

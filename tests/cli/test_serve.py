@@ -6,12 +6,14 @@ import json
 import resource
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -125,6 +127,31 @@ def test_ctrl_c_leaves_at_once_when_idle(tmp_path: Path) -> None:
         live.process.send_signal(signal.SIGINT)
         assert live.process.wait(5) == 0
         assert time.perf_counter() - began < 5
+
+
+def test_sigterm_leaves_as_ctrl_c_does(tmp_path: Path) -> None:
+    """What was charged a moment ago is in the books, and no write-ahead log is left behind."""
+    with serving(tmp_path, *SCRIPTED) as live:
+        with urllib.request.urlopen(ask(live, "Hi.")) as answer:
+            told = json.loads(answer.read())["usage"]
+        live.process.send_signal(signal.SIGTERM)
+        assert live.process.wait(5) == 0
+    with closing(sqlite3.connect(tmp_path / "ledger.db")) as books:
+        rows = books.execute("SELECT requests, prompt_tokens, completion_tokens FROM usage").fetchall()
+    assert rows == [(1, told["prompt_tokens"], told["completion_tokens"])]
+    assert not list(tmp_path.glob("*.db-wal"))
+
+
+def test_others_on_the_machine_read_nothing_that_is_written(tmp_path: Path) -> None:
+    """In a folder that is open to them; what SQLite keeps beside its files holds the same texts."""
+    tmp_path.chmod(0o755)
+    with serving(tmp_path, *SCRIPTED) as live:
+        remember = 'Call the tool `memory` with these JSON arguments: {"action": "store", "key": "a", "data": {"b": 1}}'
+        with urllib.request.urlopen(ask(live, remember, formulas=["moonshot/memory:latest"])) as answer:
+            assert answer.status == 200
+        written = {str(path.relative_to(tmp_path)): path.stat() for path in tmp_path.rglob("*") if path.is_file()}
+    assert {"ledger.db", "recall.db-wal", "files.db-wal", "memory.db", "search.db", "seal.key"} <= set(written)
+    assert [name for name, status in written.items() if status.st_mode & 0o077] == []
 
 
 def test_ctrl_c_leaves_within_five_seconds_amid_a_stream(tmp_path: Path) -> None:

@@ -38,14 +38,16 @@ def one_choice(draw: st.DrawFn, choice: int, prompt: PromptRead) -> list[Event]:
         name = draw(st.sampled_from(["f", "naïve", 'quo"te']))
         events.append(ToolCallOpened(index, f"f:{index}", name, 1, choice, draw(IDS)))
         events += [ArgumentsDelta(index, text, draw(COUNTS), choice, draw(IDS)) for text in arguments]
-    usage = Usage(prompt.prompt_tokens, draw(COUNTS), draw(COUNTS), prompt.cached_tokens)
+    completion = draw(COUNTS)
+    usage = Usage(prompt.prompt_tokens, completion, draw(st.integers(0, completion)), prompt.cached_tokens)
     return [*events, Finished(draw(st.sampled_from(REASONS)), usage, choice, draw(IDS))]
 
 
 @st.composite
 def answers(draw: st.DrawFn) -> list[Event]:
     """One `PromptRead`, then one to three choices, interleaved at random."""
-    prompt = PromptRead(draw(COUNTS), draw(COUNTS))
+    tokens = draw(COUNTS)
+    prompt = PromptRead(tokens, draw(st.integers(0, tokens)))
     waiting = [draw(one_choice(choice, prompt)) for choice in range(draw(st.integers(1, 3)))]
     events: list[Event] = [prompt]
     while waiting:

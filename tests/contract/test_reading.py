@@ -113,6 +113,29 @@ class TestDialects:
         usage = {**USAGE, "prompt_tokens_details": None, "completion_tokens_details": {"reasoning_tokens": None}}
         assert read(frame({**STOP, "usage": usage}))[-1] == Finished("stop", Usage(9, 6, 0, 0))
 
+    @pytest.mark.parametrize("wrong", [-5, 2**53, 2**63, 10**30, 1.5, "6", True])
+    @pytest.mark.parametrize("name", ["prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens"])
+    def test_what_is_no_count_is_as_if_it_had_not_been_said(self, name: str, wrong: Any) -> None:
+        """Nobody is told of less than nothing, or paid it; and the sums of the books fit 64 bits."""
+        told = {"prompt_tokens": 9, "completion_tokens": 6, "cached_tokens": 4, "reasoning_tokens": 2}
+        said_wrong, left_out = ({**told, name: value} for value in (wrong, None))
+        ends = [read(frame({**STOP, "usage": usage}))[-1] for usage in (said_wrong, left_out)]
+        end = ends[0]
+        assert end == ends[1]
+        assert isinstance(end, Finished)
+        counts = msgspec.structs.asdict(end.usage)
+        whole = {"cached_tokens": "prompt_tokens", "reasoning_tokens": "completion_tokens"}
+        assert counts == {each: 0 if name in (each, whole.get(each)) else value for each, value in told.items()}
+
+    def test_a_part_is_never_more_than_its_whole(self) -> None:
+        usage = {**USAGE, "cached_tokens": 70, "reasoning_tokens": 30}
+        assert read(frame({**STOP, "usage": usage}))[-1] == Finished("stop", Usage(9, 6, 6, 9))
+
+    def test_counts_as_floats(self) -> None:
+        assert read(frame({**STOP, "usage": {"prompt_tokens": 9.0, "completion_tokens": 6.0}}))[-1] == Finished(
+            "stop", Usage(9, 6)
+        )
+
     def test_totals_of_several_choices_are_counted_once(self) -> None:
         ends = [frame({"index": index, **STOP}) for index in (0, 1)]
         events = read(*ends, frame(usage=FULL))

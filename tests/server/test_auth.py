@@ -65,6 +65,8 @@ def test_key_files(tmp_path: Path) -> None:
     file = tmp_path / "keys"
     file.write_text("# ours\nsk-one\n\n  sk-two  \n")
     assert read_key_file(file) == ["sk-one", "sk-two"]
+    file.write_bytes(b"\xef\xbb\xbfsk-one\r\nsk-two\r\n")  # as Notepad saves it
+    assert read_key_file(file) == ["sk-one", "sk-two"]
     file.write_text("# none\n")
     with pytest.raises(SettingsError, match="no key in it"):
         read_key_file(file)

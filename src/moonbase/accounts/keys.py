@@ -56,7 +56,7 @@ def _digest(key: str) -> bytes:
 def read_key_file(path: Path) -> list[str]:
     """One key a line; blank lines and lines that begin with # are passed over. Raises `SettingsError`."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()  # without the mark that some editors begin with
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"the key file {path} cannot be read: {error}") from error
     keys = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]

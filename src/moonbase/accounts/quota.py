@@ -104,14 +104,17 @@ class Quota(msgspec.Struct, array_like=True):
         return max(0, most - used), wait
 
     def forget(self, now: float, process: str, alive: Collection[str] = ()) -> None:
-        """Drop what is too long ago, and what dead processes ran."""
+        """Drop what is too long ago, and what dead processes ran. What is yet to come, by more than clocks differ, was
+        counted before a clock was set back."""
         for slots, span in ((self.minute, MINUTE), (self.day, DAY)):
             oldest = int(now // span.width) - span.slots
-            for number in [number for number in slots if number < oldest]:
+            newest = int((now + LEASE) // span.width)
+            for number in [number for number in slots if not oldest <= number <= newest]:
                 del slots[number]
-        fresh = now - LEASE
-        for id in [id for id, one in self.running.items() if one.at <= fresh and id != process and id not in alive]:
-            del self.running[id]
+        stale = [id for id, one in self.running.items() if not now - LEASE < one.at <= now + LEASE]
+        for id in stale:
+            if id != process and id not in alive:
+                del self.running[id]
 
     def _refusal(self, limits: RateLimits, tokens: int, now: float) -> Refused | None:
         if limits.concurrency is not None:

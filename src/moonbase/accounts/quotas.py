@@ -62,7 +62,9 @@ class LocalQuotas:
         return quota.admit(self.limits, tokens, self._clock(), ALONE, (ALONE,))
 
     def release(self, owner: str, admitted: Admitted, tokens: int) -> None:
-        quota = self._quotas[owner]
+        quota = self._quotas.get(owner)
+        if quota is None:
+            return  # forgotten, so what it asked for is too long ago to count
         quota.runs(ALONE, quota.running_at(ALONE) - 1, self._clock())
         if tokens:
             quota.count(self.limits, admitted.at, 0, tokens)

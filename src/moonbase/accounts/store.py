@@ -189,6 +189,7 @@ class SqliteStore:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
+    path.touch(mode=0o600)  # before SQLite makes it: the files beside it get its permissions
     database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
     database.execute("PRAGMA journal_mode=WAL")
     # Each batch reaches the disk before the next: this is money, and no answer waits for it.

@@ -9,30 +9,42 @@ import msgspec
 from moonbase.contract.events import Usage
 from moonbase.contract.reading_choice import Delta
 
+_MOST = 1 << 32
+"""Tokens. No context comes near it, and sums of very many such counts still fit 64 bits."""
+
 
 class _Details(msgspec.Struct, frozen=True):
-    reasoning_tokens: int | None = None
-    cached_tokens: int | None = None
+    reasoning_tokens: Any = None
+    cached_tokens: Any = None
 
 
 class FrameUsage(msgspec.Struct, frozen=True):
     """Usage as others write it: `cached_tokens` and `reasoning_tokens` flat or nested, details absent or null
-    (contract.md 2.2)."""
+    (contract.md 2.2). What is no count of tokens, such as one below zero, counts as not said."""
 
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    cached_tokens: int | None = None
-    reasoning_tokens: int | None = None
+    prompt_tokens: Any = None
+    completion_tokens: Any = None
+    cached_tokens: Any = None
+    reasoning_tokens: Any = None
     prompt_tokens_details: _Details | None = None
     completion_tokens_details: _Details | None = None
 
     def counts(self) -> Usage:
-        prompt, completion = self.prompt_tokens_details, self.completion_tokens_details
+        """None of them is below zero, and neither part is more than the whole that it is of."""
+        details, answer = self.prompt_tokens_details, self.completion_tokens_details
         cached = self.cached_tokens
-        if cached is None and prompt is not None:
-            cached = prompt.cached_tokens
-        reasoning = (completion is not None and completion.reasoning_tokens) or self.reasoning_tokens
-        return Usage(self.prompt_tokens or 0, self.completion_tokens or 0, reasoning or 0, cached or 0)
+        if cached is None and details is not None:
+            cached = details.cached_tokens
+        reasoning = (answer is not None and answer.reasoning_tokens) or self.reasoning_tokens
+        prompt, completion = _count(self.prompt_tokens), _count(self.completion_tokens)
+        return Usage(prompt, completion, min(_count(reasoning), completion), min(_count(cached), prompt))
+
+
+def _count(value: Any) -> int:
+    """A count as others write it; 0 for what is none."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return value if type(value) is int and 0 <= value <= _MOST else 0
 
 
 class FrameChoice(msgspec.Struct, frozen=True):

@@ -97,7 +97,7 @@ def _proven(before: bytes, after: bytes, frame: Frame, name: str) -> bool:
     assert frame.choices is not None and frame.choices[0].delta is not None
     choice, delta = frame.choices[0], frame.choices[0].delta
     text = getattr(delta, name) + "."
-    usage = None if frame.usage is None else FrameUsage(completion_tokens=(frame.usage.completion_tokens or 0) + 1)
+    usage = None if frame.usage is None else FrameUsage(completion_tokens=frame.usage.counts().completion_tokens + 1)
     last = b"" if usage is None else _encode(usage) + b"}"
     other = replace(frame, choices=[replace(choice, delta=replace(delta, **{name: text}))], usage=usage)
     try:

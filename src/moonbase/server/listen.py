@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import signal
 import socket
 from functools import partial
 from types import FrameType
@@ -68,7 +69,10 @@ class Listener(uvicorn.Server):
             self.ready.set()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        super().handle_exit(sig, frame)
+        # Not uvicorn's, which raises the signal again once nothing is served any more, before the app has closed:
+        # SIGTERM would end the process there, with the books of the last moment unwritten.
+        self.force_exit = self.force_exit or (self.should_exit and sig == signal.SIGINT)
+        self.should_exit = True
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self.leave)
 

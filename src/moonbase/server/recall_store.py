@@ -33,6 +33,7 @@ class RecallStore:
         self._clock = clock
         self._writing, self._reading = threading.Lock(), threading.Lock()
         try:
+            path.touch(mode=0o600)  # before SQLite makes it: the files beside it get its permissions
             self._writer = _connected(path)
             self._writer.execute("PRAGMA journal_mode=WAL")
             self._writer.execute("PRAGMA synchronous=NORMAL")

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+
+@contextmanager
+def connected(path: Path) -> Generator[sqlite3.Connection]:
+    """A connection to the file `path`, which nobody else's programs can read, nor what SQLite keeps beside it."""
+    with suppress(OSError):  # SQLite says what is wrong with the file
+        path.touch(mode=0o600)
+    with closing(sqlite3.connect(path, timeout=10, isolation_level=None)) as connection:
+        yield connection
 
 
 def version_of(connection: sqlite3.Connection) -> int:

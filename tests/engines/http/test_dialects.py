@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from moonbase.contract.errors import InvalidRequest
+from moonbase.contract.errors import InvalidRequest, UnexpectedOutput
 from moonbase.contract.events import ContentDelta, PromptRead, ReasoningDelta, ReasoningEnded
 from moonbase.contract.request import ChatRequest
 from moonbase.engines.http.client import Client
@@ -272,6 +272,13 @@ class TestSglang:
         (body,) = stub.bodies
         assert body["max_completion_tokens"] == 1
         assert "stream" not in body
+
+    async def test_a_count_below_zero_is_none(self) -> None:
+        async with upstream(whole({"choices": [], "usage": {"prompt_tokens": -3}})) as stub:
+            engine = http_engine(stub.url, "sglang")
+            with pytest.raises(UnexpectedOutput, match="without saying how long"):
+                await engine.count(asking())
+            await engine.close()
 
 
 class TestLlamaCpp:

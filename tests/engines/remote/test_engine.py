@@ -107,6 +107,17 @@ SAID = (
 
 
 @pytest.mark.parametrize("dialect", ["vllm", "sglang"])
+@pytest.mark.parametrize("cached", [-1, 2**63])
+async def test_cached_tokens_are_part_of_the_prompt(tmp_path: Path, dialect: DialectName, cached: int) -> None:
+    model = Model(tmp_path, dialect)
+    prepared = replies(lambda _: (200, model.frames(SAID, cached=cached)))
+    events = await events_of(prepared, model, request(tools=[WEATHER]))
+    end = events[-1]
+    assert isinstance(end, Finished)
+    assert end.usage.cached_tokens == (0 if cached < 0 else end.usage.prompt_tokens)
+
+
+@pytest.mark.parametrize("dialect", ["vllm", "sglang"])
 async def test_an_answer_is_read_from_its_ids_alone(tmp_path: Path, dialect: DialectName) -> None:
     """The text that the upstream makes of the ids is never looked at."""
     model = Model(tmp_path, dialect)

@@ -72,4 +72,4 @@ def _read(body: bytes, path: tuple[str, ...]) -> int | None:
         return None
     for step in path:
         value = cast("dict[str, Any]", value).get(step) if isinstance(value, dict) else None
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

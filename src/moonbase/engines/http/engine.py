@@ -325,7 +325,8 @@ def _prompt_of(reply: Reply) -> PromptRead | None:
     """contract.md 2.2."""
     if "x-msh-usage-prompt-tokens" not in reply.headers:
         return None
-    told: list[Any] = [reply.headers.get(f"x-msh-usage-{name}-tokens", "") for name in ("prompt", "cached")]
-    if not all(text.isdigit() and len(text) < 12 for text in told):
+    told = [reply.headers.get(f"x-msh-usage-{name}-tokens", "") for name in ("prompt", "cached")]
+    if not all(text.isdecimal() and len(text) < 12 for text in told):
         return None
-    return PromptRead(int(told[0]), int(told[1]))
+    prompt, cached = map(int, told)
+    return PromptRead(prompt, min(cached, prompt))

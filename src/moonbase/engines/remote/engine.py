@@ -127,7 +127,8 @@ class RemoteTextEngine:
         body = self._dialect.body(order)
         async with await self._client.ask("POST", self._dialect.route, body) as reply:
             async for increment in increments(reply, reader):
-                cached = increment.cached if increment.cached is not None else cached
+                if increment.cached is not None:
+                    cached = min(max(increment.cached, 0), order.prompt.length)
                 finish = increment.finish or finish
                 if not read:
                     read = True

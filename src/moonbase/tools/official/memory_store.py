@@ -9,12 +9,12 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Generator
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from moonbase.tools.tool import ToolError
-from moonbase.tools.transactions import transaction, version_of
+from moonbase.tools.transactions import connected, transaction, version_of
 
 _VERSION = 1
 _SCHEMA = (
@@ -92,7 +92,7 @@ class MemoryStore:
     @contextmanager
     def _connection(self) -> Generator[sqlite3.Connection, None, None]:
         """A connection to a file that is ready, without entries whose time is over."""
-        with closing(sqlite3.connect(self._path, timeout=10, isolation_level=None)) as connection:
+        with connected(self._path) as connection:
             if version_of(connection) != _VERSION:
                 self._create(connection)
             connection.execute("PRAGMA synchronous = NORMAL")

@@ -10,13 +10,13 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
 from moonbase.tools.search.documents import Document
 from moonbase.tools.search.queries import phrase, segmented
-from moonbase.tools.transactions import transaction, version_of
+from moonbase.tools.transactions import connected, transaction, version_of
 
 T = TypeVar("T")
 
@@ -113,7 +113,7 @@ class SearchStore:
 
     @contextmanager
     def _connection(self) -> Generator[sqlite3.Connection, None, None]:
-        with closing(sqlite3.connect(self._path, timeout=10, isolation_level=None)) as connection:
+        with connected(self._path) as connection:
             connection.execute("PRAGMA synchronous = NORMAL")
             yield connection
 
