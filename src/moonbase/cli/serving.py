@@ -29,7 +29,7 @@ def serve(config: Path | None, flags: dict[str, Any], *, quiet: bool) -> None:
     lines = _log_to_stderr(quiet=quiet)
     settings = apply_flags(load_settings(config) if config else Settings(), flags)
     platform = compose(settings)
-    with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises the signal again after a clean leave
+    with contextlib.suppress(KeyboardInterrupt):  # before it serves, or again while it leaves
         _run(_serve(platform, settings, lines))
 
 
@@ -57,9 +57,9 @@ async def _serve(platform: Platform, settings: Settings, lines: LogLines) -> Non
         _say_hello(url_of(taken), platform, settings)
     ready.cancel()
     try:
-        await serving
+        await asyncio.shield(serving)
     finally:
-        await asyncio.wait((serving,))  # Ctrl-C cancels this task, while the server still closes
+        await asyncio.wait((serving,))  # another Ctrl-C cancels this task, while the server still closes
         lines.gather(None)
         await _leave_behind()
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import math
+import signal
 import socket
+from contextlib import suppress
 from functools import partial
 from types import FrameType
 from typing import cast
@@ -14,6 +16,9 @@ import uvicorn
 from moonbase.contract.errors import SettingsError
 from moonbase.server.app import App
 from moonbase.server.protocol import Protocol
+
+_ENDING = 1.0
+"""Seconds that an answer has, once its time is up, to say so and to be charged."""
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -28,10 +33,14 @@ def bind(host: str, port: int) -> socket.socket:
         taken.bind(address)
     except (OSError, OverflowError) as error:
         taken.close()
-        raise SettingsError(
-            f"cannot listen on {host}:{port}: {error}. Is another server running there? Choose another with --port"
-        ) from error
+        raise _in_use(f"{host}:{port}", error) from error
     return taken
+
+
+def _in_use(address: str, error: Exception) -> SettingsError:
+    return SettingsError(
+        f"cannot listen on {address}: {error}. Is another server running there? Choose another with --port"
+    )
 
 
 def url_of(taken: socket.socket) -> str:
@@ -68,7 +77,10 @@ class Listener(uvicorn.Server):
             self.ready.set()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        super().handle_exit(sig, frame)
+        # Not uvicorn's, which raises the signal again once nothing is served any more, before the app has closed:
+        # SIGTERM would end the process there, with the books of the last moment unwritten.
+        self.force_exit = self.force_exit or (self.should_exit and sig == signal.SIGINT)
+        self.should_exit = True
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self.leave)
 
@@ -78,10 +90,29 @@ class Listener(uvicorn.Server):
         self._app.platform.drain.begin()
 
     async def run_on(self, taken: socket.socket) -> None:
-        """Serve until told to leave; raises `SettingsError` when an engine could not start."""
-        with taken:
+        """Serve until told to leave; raises `SettingsError` when an engine could not start, or when another server
+        has come to listen there meanwhile."""
+        url = url_of(taken)
+        try:
             await self._app.open()
             try:
                 await self.serve(sockets=[taken])
+                await self._end()
+            except OSError as error:
+                if self.started:
+                    raise
+                raise _in_use(url, error) from error
             finally:
                 await self._app.close()
+        finally:
+            with suppress(OSError):  # where it could not listen, uvloop has closed it
+                taken.close()
+
+    async def _end(self) -> None:
+        """End what the leaving did not wait for, while the books are still open."""
+        left = set(self.server_state.tasks)
+        for task in left:
+            if not task.cancelling():
+                task.cancel()
+        if left:
+            await asyncio.wait(left, timeout=_ENDING)
