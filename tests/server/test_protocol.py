@@ -15,7 +15,7 @@ import pytest
 from moonbase.engines.scripted import ScriptedEngine
 from moonbase.server.protocol import MAX_HEAD
 from tests.running import Running, make_platform, running
-from tests.server.client import body, complete
+from tests.server.client import body, complete, user
 
 LIMIT = 10_000
 PATIENCE = 0.3
@@ -243,6 +243,87 @@ async def test_what_is_broken_after_a_request_does_not_tear_its_answer(tmp_path:
         assert json.loads(answer.content)["choices"][0]["finish_reason"] == "stop"
         assert await wire.closed()
         wire.close()
+
+
+@pytest.mark.parametrize("path", [b"/v1/chat/completions", b"/v1/chat/completions?by=asgi", b"/v1/models"])
+async def test_a_broken_body_behind_a_request_does_not_tear_its_answer(
+    tmp_path: Path, path: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    method = b"GET " if path.endswith(b"models") else b"POST "
+    broken = request(b"zz\r\n", CHUNKED, length=None)
+    platform = make_platform(tmp_path, engine=ScriptedEngine(pace=0.01))
+    async with running(platform) as server:
+        wire = Wire(*await asyncio.open_connection("127.0.0.1", int(server.url.rsplit(":", 1)[1])))
+        whole = request(line=method + path + b" HTTP/1.1")
+        await wire.send(whole + whole + broken)
+        assert [(await wire.answer()).status, (await wire.answer()).status] == [200, 200]
+        assert await wire.closed()
+        wire.close()
+    assert not [record for record in caplog.records if record.levelno > logging.INFO]
+
+
+async def test_a_client_that_leaves_with_requests_waiting_stops_the_one_that_is_answered(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = ScriptedEngine(pace=0.01)
+    content = json.dumps(body(user("word " * 400), stream=True)).encode()
+    async with running(make_platform(tmp_path, engine=engine)) as server:
+        for line in (POST, POST.replace(b" HTTP", b"?by=asgi HTTP")):
+            engine.began.clear()
+            reader, writer = await asyncio.open_connection("127.0.0.1", int(server.url.rsplit(":", 1)[1]))
+            writer.write(request(content, line=line) + request() + request())
+            await reader.readuntil(b"reasoning_content")
+            writer.close()
+            await asyncio.sleep(0.1)
+            before = engine.generated
+            await asyncio.sleep(0.1)
+            assert engine.generated == before
+    assert not [record for record in caplog.records if record.levelno > logging.INFO]
+
+
+ENDLESS: dict[str, bytes] = {
+    "trailers": b"2\r\n{}\r\n0\r\n" + b"X-Y: z\r\n" * MAX_HEAD,
+    "one trailer": b"2\r\n{}\r\n0\r\nX: " + b"y" * 8 * MAX_HEAD,
+    "a chunk's extension": b"2;x=" + b"y" * 8 * MAX_HEAD,
+}
+
+
+@pytest.mark.parametrize("name", ENDLESS)
+async def test_what_is_no_body_beside_a_body_does_not_grow_without_end(place: Place, name: str) -> None:
+    wire = await place.connect()
+    await wire.send(request(ENDLESS[name], CHUNKED, length=None))
+    answer = await wire.answer()
+    assert answer.error == (431, "Request header fields are too large")
+    assert await wire.closed()
+
+
+async def test_many_small_chunks_are_a_body(place: Place) -> None:
+    wire = await place.connect()
+    data = chunked(*(b" " for _ in range(LIMIT - len(GOOD) - 1)), GOOD)
+    for at in range(0, len(data), 1000):
+        await wire.send(request(data[:1000], CHUNKED, length=None) if at == 0 else data[at : at + 1000])
+    assert (await wire.answer()).status == 200
+
+
+async def test_a_body_whose_end_comes_with_half_the_next_head(place: Place) -> None:
+    wire = await place.connect()
+    first = request(b" " * (LIMIT - len(GOOD)) + GOOD)
+    await wire.send(first[:200])
+    for _ in range(20):
+        await wire.send(first[200:] + first[:200])
+        assert (await wire.answer()).status == 200
+    await wire.send(first[200:])
+    assert (await wire.answer()).status == 200
+
+
+async def test_trailers_are_no_headers(place: Place) -> None:
+    wire = await place.connect()
+    ping = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'
+    sent = request(
+        chunked(ping)[:-2] + b"MCP-Protocol-Version: 1\r\n\r\n", CHUNKED, line=b"POST /mcp HTTP/1.1", length=None
+    )
+    await wire.send(sent)
+    assert (await wire.answer()).status == 200
 
 
 async def test_what_is_broken_after_a_refusal_gets_no_second_one(place: Place) -> None:
