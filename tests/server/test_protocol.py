@@ -70,6 +70,11 @@ class Wire:
             content = await self._reader.readexactly(int(headers.get("content-length", 0)))
         return Answer(int(head[0].split(" ")[1]), headers, content)
 
+    async def rest(self) -> bytes:
+        """All that comes until the server closes."""
+        async with asyncio.timeout(5):
+            return await self._reader.read()
+
     async def closed(self) -> bool:
         """Whether the server has closed, or reset, without another byte."""
         async with asyncio.timeout(5):
@@ -245,7 +250,7 @@ async def test_what_is_broken_after_a_request_does_not_tear_its_answer(tmp_path:
         wire.close()
 
 
-@pytest.mark.parametrize("path", [b"/v1/chat/completions", b"/v1/chat/completions?by=asgi", b"/v1/models"])
+@pytest.mark.parametrize("path", [b"/v1/chat/completions", b"/v1/chat%2Fcompletions", b"/v1/models"])
 async def test_a_broken_body_behind_a_request_does_not_tear_its_answer(
     tmp_path: Path, path: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -268,7 +273,7 @@ async def test_a_client_that_leaves_with_requests_waiting_stops_the_one_that_is_
     engine = ScriptedEngine(pace=0.01)
     content = json.dumps(body(user("word " * 400), stream=True)).encode()
     async with running(make_platform(tmp_path, engine=engine)) as server:
-        for line in (POST, POST.replace(b" HTTP", b"?by=asgi HTTP")):
+        for line in (POST, POST.replace(b"chat/", b"chat%2F")):
             engine.began.clear()
             reader, writer = await asyncio.open_connection("127.0.0.1", int(server.url.rsplit(":", 1)[1]))
             writer.write(request(content, line=line) + request() + request())
@@ -426,6 +431,19 @@ async def test_http_1_0(place: Place) -> None:
     answer = await wire.answer()
     assert json.loads(answer.content)["choices"]
     assert await wire.closed()
+
+
+@pytest.mark.parametrize("path", [b"/v1/chat/completions", b"/v1/chat/completions?api-version=1"])
+async def test_a_stream_over_http_1_0_has_no_chunks_and_ends_with_the_connection(place: Place, path: bytes) -> None:
+    """As nginx asks unless told otherwise; a server MUST NOT send chunks to such a client (RFC 9112, 6.1)."""
+    content = json.dumps(body(stream=True)).encode()
+    wire = await place.connect()
+    await wire.send(request(content, b"Connection: keep-alive", line=b"POST " + path + b" HTTP/1.0"))
+    head, _, frames = (await wire.rest()).partition(b"\r\n\r\n")
+    assert b"\r\nconnection: close" in head
+    assert b"transfer-encoding" not in head
+    assert [frame[:6] for frame in frames.split(b"\n\n")[:-1]] == [b"data: "] * frames.count(b"data: ")
+    assert frames.endswith(b"data: [DONE]\n\n")
 
 
 async def test_chunks_are_joined(place: Place) -> None:

@@ -22,6 +22,7 @@ _LINGER = 5.0
 
 _UPGRADING = frozenset({b"upgrade", b"http2-settings"})
 _DIRECT = CHAT.encode()
+_ASKED = _DIRECT + b"?"
 
 
 class Protocol(HttpToolsProtocol):
@@ -105,14 +106,15 @@ class Protocol(HttpToolsProtocol):
 
     def _is_direct(self) -> bool:
         return (
-            self.url == _DIRECT
+            (self.url == _DIRECT or self.url.startswith(_ASKED))
             and self.parser.get_method() == b"POST"
-            and self.parser.get_http_version() == "1.1"
+            and self.parser.get_http_version() in ("1.1", "1.0")
             and not (self.expect_100_continue or self.parser.should_upgrade())
             and self._idle()
         )
 
     def _begin_direct(self) -> DirectExchange:
+        modern = self.parser.get_http_version() == "1.1"
         exchange = DirectExchange(
             self.transport,
             self.flow,
@@ -120,7 +122,8 @@ class Protocol(HttpToolsProtocol):
             path=CHAT,
             headers=self.headers,
             common=self.server_state.default_headers,
-            keep_alive=self.parser.should_keep_alive(),
+            keep_alive=modern and self.parser.should_keep_alive(),
+            chunked=modern,
             close=self._leave,
             done=self.on_response_complete,
         )
