@@ -442,6 +442,7 @@ async def test_a_stream_over_http_1_0_has_no_chunks_and_ends_with_the_connection
     head, _, frames = (await wire.rest()).partition(b"\r\n\r\n")
     assert b"\r\nconnection: close" in head
     assert b"transfer-encoding" not in head
+    assert b"\r\nx-accel-buffering: no\r\n" in head  # else nginx waits for some kilobytes
     assert [frame[:6] for frame in frames.split(b"\n\n")[:-1]] == [b"data: "] * frames.count(b"data: ")
     assert frames.endswith(b"data: [DONE]\n\n")
 
