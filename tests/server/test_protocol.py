@@ -150,6 +150,17 @@ async def test_what_is_no_http_gets_the_envelope_and_is_closed(place: Place, nam
     assert place.engine.generated == 0
 
 
+async def test_what_is_no_http_has_a_line_in_the_log(place: Place, caplog: pytest.LogCaptureFixture) -> None:
+    wire = await place.connect()
+    with caplog.at_level(logging.INFO, logger="moonbase"):
+        await wire.send(BROKEN["tls"])
+        answer = await wire.answer()
+    lines = [record.getMessage() for record in caplog.records if record.name == "moonbase.access"]
+    assert len(lines) == 1
+    assert lines[0].startswith("- - 400 ")
+    assert lines[0].endswith(f"error=invalid_request_error trace={answer.headers['x-trace-id']}")
+
+
 async def test_a_tunnel_is_refused(place: Place) -> None:
     wire = await place.connect()
     await wire.send(request(line=b"CONNECT localhost:80 HTTP/1.1"))

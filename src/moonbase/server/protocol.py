@@ -12,6 +12,7 @@ from moonbase.contract.errors import ApiError, HeadTooLarge, InvalidRequest, Req
 from moonbase.server.app import CHAT, App
 from moonbase.server.direct import DirectExchange
 from moonbase.server.joining import Joining
+from moonbase.server.journal import Entry
 from moonbase.server.wire import LAST_LOOK, error_headers
 
 MAX_HEAD = 64 * 1024
@@ -226,6 +227,10 @@ class Protocol(HttpToolsProtocol):
     def _write_refusal(self, error: ApiError) -> None:
         body = error.encode()
         headers = [*self.server_state.default_headers, *error_headers(error)]
+        if self._idle():  # else a request is under way, which has a line of its own
+            entry = Entry("-", "-", status=error.status, error=error.type)
+            headers += entry.headers()
+            entry.write()
         lines = [b"%s: %s\r\n" % header for header in headers]
         lines += [b"content-length: %d\r\n" % len(body), b"connection: close\r\n\r\n", body]
         self.transport.write(b"".join([STATUS_LINE[error.status], *lines]))
