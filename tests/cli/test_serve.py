@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import resource
 import signal
@@ -18,7 +19,11 @@ from pathlib import Path
 
 import pytest
 
+from moonbase.contract.errors import SettingsError
+from moonbase.server.app import App
+from moonbase.server.listen import Listener, bind, url_of
 from tests.documents.live import Live, serving
+from tests.running import make_platform
 
 SCRIPTED = ("--engine", "scripted")
 
@@ -334,3 +339,44 @@ def test_a_tool_that_does_not_stop_does_not_keep_the_process(tmp_path: Path) -> 
         assert told["choices"][0]["message"]["content"].startswith("Error: the tool did not answer in time")
         live.process.send_signal(signal.SIGINT)
         assert live.process.wait(10) == 0
+
+
+def balance(live: Live) -> float:
+    request = urllib.request.Request(f"{live.base_url}/users/me/balance", headers={"Authorization": "Bearer sk-x"})
+    with urllib.request.urlopen(request) as answer:
+        return json.load(answer)["data"]["available_balance"]
+
+
+def test_a_second_ctrl_c_leaves_at_once_and_charges_what_was_generated(tmp_path: Path) -> None:
+    config = tmp_path / "moonbase.toml"
+    config.write_text('[engines.slow]\nkind = "scripted"\npace_s = 0.05\n')
+    with serving(tmp_path / "data", "--config", str(config)) as live:
+        full = balance(live)
+        with urllib.request.urlopen(ask(live, "word " * 1000, stream=True)) as stream:
+            stream.readline()
+            began = time.monotonic()
+            live.process.send_signal(signal.SIGINT)
+            time.sleep(0.2)  # two that come together are one to the process
+            live.process.send_signal(signal.SIGINT)
+            assert live.process.wait(10) == 0
+    assert time.monotonic() - began < 3
+    with serving(tmp_path / "data", *SCRIPTED) as live:
+        assert balance(live) < full
+
+
+async def test_two_that_start_at_once_on_one_port(tmp_path: Path) -> None:
+    """A port can be taken twice until one of them listens, which is after its engines have started."""
+    folders = [tmp_path / "one", tmp_path / "two"]
+    for folder in folders:
+        folder.mkdir()
+    platforms = [make_platform(folder) for folder in folders]
+    first = bind("127.0.0.1", 0)
+    second = bind("127.0.0.1", first.getsockname()[1])
+    listener = Listener(App(platforms[0]))
+    serving_first = asyncio.create_task(listener.run_on(first))
+    await listener.ready.wait()
+    with pytest.raises(SettingsError, match="Is another server running there") as told:
+        await Listener(App(platforms[1])).run_on(second)
+    assert url_of(first) in str(told.value)
+    listener.leave()
+    await serving_first

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import pairwise
 
 import pytest
@@ -77,6 +78,14 @@ def test_any_split_of_the_bytes_gives_the_same(lines: list[tuple[bytes, bytes]],
     assert read(stream) == read(stream.replace(b"\r\n", b"\n").replace(b"\r", b"\n"))
 
 
+@pytest.mark.parametrize("sign", ["\u0085", "\u2028", "\u2029"])
+def test_clients_that_cut_lines_by_more_than_line_ends_read_whole_frames(sign: str) -> None:
+    """httpx's `iter_lines` and others cut by `str.splitlines`."""
+    chunk = {"content": f"é{sign}b", sign: [sign]}
+    lines = frames([json.dumps(chunk, ensure_ascii=False).encode()] * 2).decode().splitlines()
+    assert [json.loads(line.removeprefix("data: ")) for line in lines if line] == [chunk, chunk]
+
+
 def test_a_line_end_in_two_pieces_is_one_line_end() -> None:
     assert read(b"data: 1\r", b"\ndata: 2\r", b"", b"\n\r", b"\n") == [b"1\n2"]
 
@@ -87,9 +96,10 @@ def test_a_carriage_return_ends_its_line_at_once() -> None:
 
 
 @given(
-    payloads=st.lists(st.binary(min_size=1, max_size=20).filter(lambda data: b"\n" not in data and b"\r" not in data))
+    payloads=st.lists(st.text(min_size=1, max_size=20).filter(lambda text: not set(text) & set("\n\r\x85\u2028\u2029")))
 )
 @settings(max_examples=50, deadline=None)
-def test_what_is_framed_is_read_back(payloads: list[bytes]) -> None:
-    stream = frames(payloads)
-    assert read(*(stream[index : index + 1] for index in range(len(stream)))) == payloads
+def test_what_is_framed_is_read_back(payloads: list[str]) -> None:
+    sent = [text.encode() for text in payloads]
+    stream = frames(sent)
+    assert read(*(stream[index : index + 1] for index in range(len(stream)))) == sent

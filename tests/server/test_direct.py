@@ -116,7 +116,14 @@ class _Transport:
 
 def exchange(transport: Any, done: Callable[[], None] = lambda: None) -> DirectExchange:
     flow: Any = _Flow()
-    asked: dict[str, Any] = {"method": "POST", "path": "/", "headers": [], "common": [], "keep_alive": True}
+    asked: dict[str, Any] = {
+        "method": "POST",
+        "path": "/",
+        "headers": [],
+        "common": [],
+        "keep_alive": True,
+        "chunked": True,
+    }
     return DirectExchange(transport, flow, **asked, close=transport.close, done=done)
 
 

@@ -128,3 +128,48 @@ async def test_health_says_when_the_server_leaves(tmp_path: Path) -> None:
         assert (await http.get(f"{server.url}/health")).json() == {"status": "ok"}
         server.platform.drain.begin()
         assert (await http.get(f"{server.url}/health")).status_code == 503
+
+
+async def test_an_upload_that_outlasts_the_drain_is_a_503(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, logger="moonbase"):
+        async with running(make_platform(tmp_path, drain=0.0)) as server:
+            host, port = server.url.removeprefix("http://").split(":")
+            reader, writer = await asyncio.open_connection(host, int(port))
+            writer.write(
+                b"POST /v1/files HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + KEY.encode() + b"\r\n"
+                b"Content-Type: multipart/form-data; boundary=B\r\nContent-Length: 1000\r\n\r\n"
+                b'--B\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nsome'
+            )
+            incoming = tmp_path / "files" / "incoming"
+            async with asyncio.timeout(5):
+                while not (incoming.exists() and list(incoming.iterdir())):  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+            server.listener.leave()
+            answer = await reader.read()
+            writer.close()
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b"the server is shutting down" in answer
+    assert not list(incoming.iterdir())
+    lines = [record.getMessage() for record in caplog.records if record.name == "moonbase.access"]
+    assert len(lines) == 1
+    assert " 503 " in lines[0]
+
+
+async def test_a_client_that_does_not_read_to_the_end_is_logged_when_the_server_leaves(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO, logger="moonbase"):
+        platform = make_platform(tmp_path, drain=0.0)
+        async with running(platform) as server:
+            _, writer = await begin(server, body(user("word " * 60_000), stream=True, max_tokens=100_000))
+            engine = platform.engines()[0]
+            assert isinstance(engine, ScriptedEngine)
+            await engine.began.wait()
+            await settled(engine, 0.02)
+            assert engine.generated < 60_000
+            server.listener.leave()
+        writer.close()
+    lines = [record.getMessage() for record in caplog.records if record.name == "moonbase.access"]
+    assert len(lines) == 1
+    assert " 200 " in lines[0]
+    assert "error=server_unavailable" in lines[0]

@@ -15,7 +15,7 @@ import pytest
 from moonbase.engines.scripted import ScriptedEngine
 from moonbase.server.protocol import MAX_HEAD
 from tests.running import Running, make_platform, running
-from tests.server.client import body, complete
+from tests.server.client import body, complete, user
 
 LIMIT = 10_000
 PATIENCE = 0.3
@@ -69,6 +69,11 @@ class Wire:
             headers = dict(line.lower().split(": ", 1) for line in head[1:] if line)
             content = await self._reader.readexactly(int(headers.get("content-length", 0)))
         return Answer(int(head[0].split(" ")[1]), headers, content)
+
+    async def rest(self) -> bytes:
+        """All that comes until the server closes."""
+        async with asyncio.timeout(5):
+            return await self._reader.read()
 
     async def closed(self) -> bool:
         """Whether the server has closed, or reset, without another byte."""
@@ -143,6 +148,17 @@ async def test_what_is_no_http_gets_the_envelope_and_is_closed(place: Place, nam
     assert answer.headers["connection"] == "close"
     assert await wire.closed()
     assert place.engine.generated == 0
+
+
+async def test_what_is_no_http_has_a_line_in_the_log(place: Place, caplog: pytest.LogCaptureFixture) -> None:
+    wire = await place.connect()
+    with caplog.at_level(logging.INFO, logger="moonbase"):
+        await wire.send(BROKEN["tls"])
+        answer = await wire.answer()
+    lines = [record.getMessage() for record in caplog.records if record.name == "moonbase.access"]
+    assert len(lines) == 1
+    assert lines[0].startswith("- - 400 ")
+    assert lines[0].endswith(f"error=invalid_request_error trace={answer.headers['x-trace-id']}")
 
 
 async def test_a_tunnel_is_refused(place: Place) -> None:
@@ -245,6 +261,87 @@ async def test_what_is_broken_after_a_request_does_not_tear_its_answer(tmp_path:
         wire.close()
 
 
+@pytest.mark.parametrize("path", [b"/v1/chat/completions", b"/v1/chat%2Fcompletions", b"/v1/models"])
+async def test_a_broken_body_behind_a_request_does_not_tear_its_answer(
+    tmp_path: Path, path: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    method = b"GET " if path.endswith(b"models") else b"POST "
+    broken = request(b"zz\r\n", CHUNKED, length=None)
+    platform = make_platform(tmp_path, engine=ScriptedEngine(pace=0.01))
+    async with running(platform) as server:
+        wire = Wire(*await asyncio.open_connection("127.0.0.1", int(server.url.rsplit(":", 1)[1])))
+        whole = request(line=method + path + b" HTTP/1.1")
+        await wire.send(whole + whole + broken)
+        assert [(await wire.answer()).status, (await wire.answer()).status] == [200, 200]
+        assert await wire.closed()
+        wire.close()
+    assert not [record for record in caplog.records if record.levelno > logging.INFO]
+
+
+async def test_a_client_that_leaves_with_requests_waiting_stops_the_one_that_is_answered(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = ScriptedEngine(pace=0.01)
+    content = json.dumps(body(user("word " * 400), stream=True)).encode()
+    async with running(make_platform(tmp_path, engine=engine)) as server:
+        for line in (POST, POST.replace(b"chat/", b"chat%2F")):
+            engine.began.clear()
+            reader, writer = await asyncio.open_connection("127.0.0.1", int(server.url.rsplit(":", 1)[1]))
+            writer.write(request(content, line=line) + request() + request())
+            await reader.readuntil(b"reasoning_content")
+            writer.close()
+            await asyncio.sleep(0.1)
+            before = engine.generated
+            await asyncio.sleep(0.1)
+            assert engine.generated == before
+    assert not [record for record in caplog.records if record.levelno > logging.INFO]
+
+
+ENDLESS: dict[str, bytes] = {
+    "trailers": b"2\r\n{}\r\n0\r\n" + b"X-Y: z\r\n" * MAX_HEAD,
+    "one trailer": b"2\r\n{}\r\n0\r\nX: " + b"y" * 8 * MAX_HEAD,
+    "a chunk's extension": b"2;x=" + b"y" * 8 * MAX_HEAD,
+}
+
+
+@pytest.mark.parametrize("name", ENDLESS)
+async def test_what_is_no_body_beside_a_body_does_not_grow_without_end(place: Place, name: str) -> None:
+    wire = await place.connect()
+    await wire.send(request(ENDLESS[name], CHUNKED, length=None))
+    answer = await wire.answer()
+    assert answer.error == (431, "Request header fields are too large")
+    assert await wire.closed()
+
+
+async def test_many_small_chunks_are_a_body(place: Place) -> None:
+    wire = await place.connect()
+    data = chunked(*(b" " for _ in range(LIMIT - len(GOOD) - 1)), GOOD)
+    for at in range(0, len(data), 1000):
+        await wire.send(request(data[:1000], CHUNKED, length=None) if at == 0 else data[at : at + 1000])
+    assert (await wire.answer()).status == 200
+
+
+async def test_a_body_whose_end_comes_with_half_the_next_head(place: Place) -> None:
+    wire = await place.connect()
+    first = request(b" " * (LIMIT - len(GOOD)) + GOOD)
+    await wire.send(first[:200])
+    for _ in range(20):
+        await wire.send(first[200:] + first[:200])
+        assert (await wire.answer()).status == 200
+    await wire.send(first[200:])
+    assert (await wire.answer()).status == 200
+
+
+async def test_trailers_are_no_headers(place: Place) -> None:
+    wire = await place.connect()
+    ping = b'{"jsonrpc":"2.0","id":1,"method":"ping"}'
+    sent = request(
+        chunked(ping)[:-2] + b"MCP-Protocol-Version: 1\r\n\r\n", CHUNKED, line=b"POST /mcp HTTP/1.1", length=None
+    )
+    await wire.send(sent)
+    assert (await wire.answer()).status == 200
+
+
 async def test_what_is_broken_after_a_refusal_gets_no_second_one(place: Place) -> None:
     wire = await place.connect()
     await wire.send(request(chunked(b"x" * (LIMIT + 1))[:-5], CHUNKED, length=None))
@@ -345,6 +442,20 @@ async def test_http_1_0(place: Place) -> None:
     answer = await wire.answer()
     assert json.loads(answer.content)["choices"]
     assert await wire.closed()
+
+
+@pytest.mark.parametrize("path", [b"/v1/chat/completions", b"/v1/chat/completions?api-version=1"])
+async def test_a_stream_over_http_1_0_has_no_chunks_and_ends_with_the_connection(place: Place, path: bytes) -> None:
+    """As nginx asks unless told otherwise; a server MUST NOT send chunks to such a client (RFC 9112, 6.1)."""
+    content = json.dumps(body(stream=True)).encode()
+    wire = await place.connect()
+    await wire.send(request(content, b"Connection: keep-alive", line=b"POST " + path + b" HTTP/1.0"))
+    head, _, frames = (await wire.rest()).partition(b"\r\n\r\n")
+    assert b"\r\nconnection: close" in head
+    assert b"transfer-encoding" not in head
+    assert b"\r\nx-accel-buffering: no\r\n" in head  # else nginx waits for some kilobytes
+    assert [frame[:6] for frame in frames.split(b"\n\n")[:-1]] == [b"data: "] * frames.count(b"data: ")
+    assert frames.endswith(b"data: [DONE]\n\n")
 
 
 async def test_chunks_are_joined(place: Place) -> None:

@@ -57,9 +57,9 @@ async def _serve(platform: Platform, settings: Settings, lines: LogLines) -> Non
         _say_hello(url_of(taken), platform, settings)
     ready.cancel()
     try:
-        await serving
+        await asyncio.shield(serving)
     finally:
-        await asyncio.wait((serving,))  # Ctrl-C cancels this task, while the server still closes
+        await asyncio.wait((serving,))  # another Ctrl-C cancels this task, while the server still closes
         lines.gather(None)
         await _leave_behind()
 

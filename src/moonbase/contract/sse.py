@@ -6,10 +6,24 @@ DONE = b"data: [DONE]\n\n"
 BOM = b"\xef\xbb\xbf"
 """Some servers begin whatever they send with it (.NET's StreamWriter)."""
 
+_SEPARATORS = tuple((sign.encode(), b"\\u%04x" % ord(sign)) for sign in ("\u0085", "\u2028", "\u2029"))
+"""What ends no line of a stream, but which clients that cut text by Python's `str.splitlines` take for the end of one,
+as httpx's `iter_lines` does: as JSON's escapes, which are the same text."""
+
 
 def frames(payloads: list[bytes]) -> bytes:
     """SSE frames around JSON payloads, which have no newline in them; nothing for none."""
-    return b"data: " + b"\n\ndata: ".join(payloads) + b"\n\n" if payloads else b""
+    if not payloads:
+        return b""
+    return escaped(b"data: " + b"\n\ndata: ".join(payloads) + b"\n\n")
+
+
+def escaped(framed: bytes) -> bytes:
+    """Frames in which no text could be taken for the end of a line."""
+    if not framed.isascii():
+        for sign, escape in _SEPARATORS:
+            framed = framed.replace(sign, escape)
+    return framed
 
 
 class Reader:

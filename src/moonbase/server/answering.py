@@ -21,7 +21,7 @@ from moonbase.server.journal import Entry
 from moonbase.server.platform import Platform, Served
 from moonbase.server.preparing import Prepared
 from moonbase.server.stream import Take, each, together
-from moonbase.server.wire import EVENT_STREAM, JSON, NO_CACHE, Headers, off_loop
+from moonbase.server.wire import AT_ONCE, EVENT_STREAM, JSON, NO_CACHE, Headers, off_loop
 from moonbase.tools.calls import Calls
 from moonbase.tools.loop import ToolLoop
 from moonbase.tools.searched import answers_as_asked
@@ -160,7 +160,7 @@ class _Answer:
         if not self._entry.status:
             self._entry.status = 200
             self._entry.reasked = fold.reasked
-            self._exchange.start(200, [EVENT_STREAM, NO_CACHE, *self._headers(fold)])
+            self._exchange.start(200, [EVENT_STREAM, NO_CACHE, AT_ONCE, *self._headers(fold)])
 
     def _log(self) -> None:
         """What the events came to, however they end: whole, failed, or cut by the client."""

@@ -11,7 +11,7 @@ import logging
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Router
 
-from moonbase.contract.errors import ApiError, ClientClosed, MethodNotAllowed, NotFound, ServerError
+from moonbase.contract.errors import ApiError, ClientClosed, MethodNotAllowed, NotFound, ServerError, Unavailable
 from moonbase.server import account, files, formulas, health, mcp, models, openapi, tokens
 from moonbase.server.chat import ChatCompletions
 from moonbase.server.exchange import AsgiExchange, Exchange
@@ -80,12 +80,14 @@ class App:
                 logger.error("closing failed", exc_info=outcome)
 
     async def answer(self, exchange: Exchange) -> None:
-        """Answer one request, whatever becomes of it; only being cancelled ends this by an exception."""
+        """Answer one request, whatever becomes of it. Whoever leaves cancels this, and then it says so."""
         entry = Entry(exchange.method, exchange.path)
         try:
             await self._dispatch(exchange, entry)
         except ClientClosed as error:
             entry.status, entry.error = ClientClosed.status, error.type
+        except asyncio.CancelledError:
+            _answer_error(Unavailable("the server is shutting down"), entry, exchange)
         except Exception as error:  # the edge: nothing leaves but the envelope
             _answer_error(_as_api_error(error), entry, exchange)
         finally:

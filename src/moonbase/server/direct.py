@@ -24,8 +24,9 @@ _CHUNKED = b"transfer-encoding: chunked\r\n"
 
 
 class DirectExchange:
-    """See `Exchange`. `common`: the headers of every answer. When the answer is complete, `done` is called, and before
-    it `close` where no request may follow."""
+    """See `Exchange`. `common`: the headers of every answer; `chunked`: whether an answer in pieces comes in chunks, or
+    ends with the connection, as HTTP/1.0 has it. When the answer is complete, `done` is called, and before it `close`
+    where no request may follow."""
 
     def __init__(
         self,
@@ -37,12 +38,13 @@ class DirectExchange:
         headers: Headers,
         common: Headers,
         keep_alive: bool,
+        chunked: bool,
         close: Callable[[], None],
         done: Callable[[], None],
     ) -> None:
         self.method, self.path = method, path
         self._transport, self._flow, self._close, self._done = transport, flow, close, done
-        self._headers, self._common = dict(headers), common
+        self._headers, self._common, self._chunked = dict(headers), common, chunked
         self._piece, self._pieces, self._size = b"", BytesIO(), 0
         self._whole = self._reading = False
         self._more: asyncio.Future[None] | None = None
@@ -128,17 +130,19 @@ class DirectExchange:
             self._complete()
 
     def start(self, status: int, headers: Headers) -> None:
-        self._head = self._head_of(status, headers, _CHUNKED)
+        self._head = self._head_of(status, headers, _CHUNKED if self._chunked else b"")
 
     def write(self, data: bytes) -> None:
         if data and not self.disconnected:
-            self._transport.write(b"%b%x\r\n%b\r\n" % (self._head, len(data), data))
+            framed = b"%b%x\r\n%b\r\n" % (self._head, len(data), data) if self._chunked else self._head + data
+            self._transport.write(framed)
             self._head = b""
 
     def finish(self, data: bytes) -> None:
         if not self.disconnected:
-            last = b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data) if data else b"0\r\n\r\n"
-            self._transport.write(self._head + last)
+            if self._chunked:
+                data = b"%x\r\n%b\r\n0\r\n\r\n" % (len(data), data) if data else b"0\r\n\r\n"
+            self._transport.write(self._head + data)
             self._complete()
 
     @property

@@ -6,6 +6,7 @@ import asyncio
 import math
 import signal
 import socket
+from contextlib import suppress
 from functools import partial
 from types import FrameType
 from typing import cast
@@ -15,6 +16,9 @@ import uvicorn
 from moonbase.contract.errors import SettingsError
 from moonbase.server.app import App
 from moonbase.server.protocol import Protocol
+
+_ENDING = 1.0
+"""Seconds that an answer has, once its time is up, to say so and to be charged."""
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -29,10 +33,14 @@ def bind(host: str, port: int) -> socket.socket:
         taken.bind(address)
     except (OSError, OverflowError) as error:
         taken.close()
-        raise SettingsError(
-            f"cannot listen on {host}:{port}: {error}. Is another server running there? Choose another with --port"
-        ) from error
+        raise _in_use(f"{host}:{port}", error) from error
     return taken
+
+
+def _in_use(address: str, error: Exception) -> SettingsError:
+    return SettingsError(
+        f"cannot listen on {address}: {error}. Is another server running there? Choose another with --port"
+    )
 
 
 def url_of(taken: socket.socket) -> str:
@@ -82,10 +90,29 @@ class Listener(uvicorn.Server):
         self._app.platform.drain.begin()
 
     async def run_on(self, taken: socket.socket) -> None:
-        """Serve until told to leave; raises `SettingsError` when an engine could not start."""
-        with taken:
+        """Serve until told to leave; raises `SettingsError` when an engine could not start, or when another server
+        has come to listen there meanwhile."""
+        url = url_of(taken)
+        try:
             await self._app.open()
             try:
                 await self.serve(sockets=[taken])
+                await self._end()
+            except OSError as error:
+                if self.started:
+                    raise
+                raise _in_use(url, error) from error
             finally:
                 await self._app.close()
+        finally:
+            with suppress(OSError):  # where it could not listen, uvloop has closed it
+                taken.close()
+
+    async def _end(self) -> None:
+        """End what the leaving did not wait for, while the books are still open."""
+        left = set(self.server_state.tasks)
+        for task in left:
+            if not task.cancelling():
+                task.cancel()
+        if left:
+            await asyncio.wait(left, timeout=_ENDING)

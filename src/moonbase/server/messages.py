@@ -11,6 +11,7 @@ from moonbase.contract.anthropic.reply import MessageWriter, TokensCounted, erro
 from moonbase.contract.decoding import decode
 from moonbase.contract.errors import ApiError
 from moonbase.contract.fold import Fold
+from moonbase.contract.sse import escaped
 from moonbase.server.answering import answer
 from moonbase.server.exchange import Exchange
 from moonbase.server.journal import Entry
@@ -82,7 +83,7 @@ class MessageForm:
         return MessageWriter(id=self._id, model=self._model, request_id=self._entry.trace_id)
 
     def frames(self, written: list[bytes]) -> bytes:
-        return b"".join(written)
+        return escaped(b"".join(written))
 
     def last(self, written: list[bytes]) -> bytes:
-        return b"".join(written)
+        return self.frames(written)

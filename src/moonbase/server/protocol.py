@@ -6,21 +6,24 @@ import asyncio
 from typing import Any, cast
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from moonbase.contract.errors import ApiError, HeadTooLarge, InvalidRequest, RequestTimeout
 from moonbase.server.app import CHAT, App
 from moonbase.server.direct import DirectExchange
 from moonbase.server.joining import Joining
+from moonbase.server.journal import Entry
 from moonbase.server.wire import LAST_LOOK, error_headers
 
 MAX_HEAD = 64 * 1024
-"""Bytes of a request line and its headers that may come after the first read."""
+"""Bytes of a request line and its headers that may come after the first read; and of what stands between two pieces of
+a body, and behind the last: sizes of chunks, their extensions, and trailers."""
 _LINGER = 5.0
 """Seconds in which a client may still send what is not read any more."""
 
 _UPGRADING = frozenset({b"upgrade", b"http2-settings"})
 _DIRECT = CHAT.encode()
+_ASKED = _DIRECT + b"?"
 
 
 class Protocol(HttpToolsProtocol):
@@ -32,12 +35,12 @@ class Protocol(HttpToolsProtocol):
         super().__init__(*arguments, **named)
         self._asked = asked
         self._patience = asked.platform.patience
-        self._direct: DirectExchange | None = None
-        """The last one, which may be under way."""
+        self._answering: DirectExchange | RequestResponseCycle | None = None
+        """The one whose turn it is, or was last; `cycle` is the newest, which may wait behind it."""
         self._reading: DirectExchange | None = None
         """The one whose body is read; None where uvicorn reads it."""
         self._in_head = self._in_body = False
-        self._head = 0
+        self._head = self._counted = 0
         self._deaf = False
         """Whether what comes is dropped: it cannot be read, or the connection is to close."""
         self._leaving = False
@@ -50,9 +53,9 @@ class Protocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
-        if self._direct is not None:
-            self._direct.lost()
-        if self._reading is not None:
+        if self._answering is not None:
+            self._abandon(self._answering)
+        if isinstance(self.cycle, DirectExchange):
             self.cycle = cast("Any", None)
         super().connection_lost(exc)
 
@@ -60,7 +63,7 @@ class Protocol(HttpToolsProtocol):
         if self._deaf:
             return
         self._unset_keepalive_if_required()
-        begun = self._in_head
+        self._counted = len(data) if self._in_head or self._in_body else 0
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -68,23 +71,28 @@ class Protocol(HttpToolsProtocol):
         except httptools.HttpParserError:
             self.send_400_response("Invalid request: what was sent is not an HTTP/1.1 request")
         else:
-            self._bound(len(data) if begun else 0)
+            self._bound()
 
     def on_message_begin(self) -> None:
         self.url, self.headers, self.expect_100_continue = b"", [], False
-        self._in_head, self._in_body, self._head = True, False, 0
+        self._in_head, self._in_body = True, False
+        self._head = -self._counted
 
     def on_headers_complete(self) -> None:
         self._in_head = False
         self._stop_waiting()
         self._reading = None
         if self._is_direct():
-            self._reading = self._direct = self._begin_direct()
+            self._reading = self._answering = self._begin_direct()
         elif not self.parser.should_upgrade():
             self._begin_asgi()
+            self.headers = []  # where trailers come to, which are no headers of the request (RFC 9110, 6.5.1)
+            if not self.pipeline:
+                self._answering = self.cycle
         self._in_body = True
 
     def on_body(self, body: bytes) -> None:
+        self._head = -self._counted
         if self._reading is not None:
             self._reading.feed(body)
         else:
@@ -99,14 +107,15 @@ class Protocol(HttpToolsProtocol):
 
     def _is_direct(self) -> bool:
         return (
-            self.url == _DIRECT
+            (self.url == _DIRECT or self.url.startswith(_ASKED))
             and self.parser.get_method() == b"POST"
-            and self.parser.get_http_version() == "1.1"
+            and self.parser.get_http_version() in ("1.1", "1.0")
             and not (self.expect_100_continue or self.parser.should_upgrade())
             and self._idle()
         )
 
     def _begin_direct(self) -> DirectExchange:
+        modern = self.parser.get_http_version() == "1.1"
         exchange = DirectExchange(
             self.transport,
             self.flow,
@@ -114,7 +123,8 @@ class Protocol(HttpToolsProtocol):
             path=CHAT,
             headers=self.headers,
             common=self.server_state.default_headers,
-            keep_alive=self.parser.should_keep_alive(),
+            keep_alive=modern and self.parser.should_keep_alive(),
+            chunked=modern,
             close=self._leave,
             done=self.on_response_complete,
         )
@@ -143,6 +153,8 @@ class Protocol(HttpToolsProtocol):
         if self._leaving:
             self.server_state.total_requests += 1
         else:
+            if self.pipeline:
+                self._answering = self.pipeline[-1][0]
             super().on_response_complete()
 
     def send_400_response(self, msg: str) -> None:
@@ -163,10 +175,10 @@ class Protocol(HttpToolsProtocol):
         self.parser = httptools.HttpRequestParser(self)
         self.data_received(b"\r\n".join([*head, b"", rest]))
 
-    def _bound(self, more: int) -> None:
-        """Refuse a head that grows without end, and begin to wait where a head is due."""
-        self._head += more
-        if self._in_head and self._head > MAX_HEAD:
+    def _bound(self) -> None:
+        """Refuse a head, or what is no body beside one, that grows without end; begin to wait where a head is due."""
+        self._head += self._counted
+        if (self._in_head or self._in_body) and self._head > MAX_HEAD:
             self._refuse(HeadTooLarge("Request header fields are too large"))
         elif self._timer is None and (self._in_head or self._idle()):
             self._wait()
@@ -195,17 +207,30 @@ class Protocol(HttpToolsProtocol):
             self.transport.close()
 
     def _refuse(self, error: ApiError) -> None:
-        if not self._idle() and not self._in_body:
+        if self._in_body and self.pipeline:
+            # It waits behind others, which are answered; nobody has begun with it.
+            self.pipeline.popleft()
+            self.cycle = self.pipeline[0][0] if self.pipeline else cast("Any", self._answering)
+            self._in_body = False
+        if not self._idle() and not (self._in_body and self._is_silent()):
             # It comes after a request whose answer is on its way, which is not torn.
             self._deaf, self.cycle.keep_alive = True, False
             return
-        if not (self._in_body and self._idle()) and not self.pipeline:
+        if not (self._in_body and self._idle()):
             self._write_refusal(error)
         self._linger()
+
+    def _is_silent(self) -> bool:
+        """Whether nothing has been written of the newest answer."""
+        return isinstance(self.cycle, DirectExchange) or not self.cycle.response_started
 
     def _write_refusal(self, error: ApiError) -> None:
         body = error.encode()
         headers = [*self.server_state.default_headers, *error_headers(error)]
+        if self._idle():  # else a request is under way, which has a line of its own
+            entry = Entry("-", "-", status=error.status, error=error.type)
+            headers += entry.headers()
+            entry.write()
         lines = [b"%s: %s\r\n" % header for header in headers]
         lines += [b"content-length: %d\r\n" % len(body), b"connection: close\r\n\r\n", body]
         self.transport.write(b"".join([STATUS_LINE[error.status], *lines]))
@@ -217,13 +242,13 @@ class Protocol(HttpToolsProtocol):
         else:
             self.transport.close()
 
-    def _abandon(self) -> None:
+    def _abandon(self, answering: DirectExchange | RequestResponseCycle) -> None:
         """Tell whoever answers that nobody is there for it any more."""
-        if self._reading is not None:
-            self._reading.lost()
+        if isinstance(answering, DirectExchange):
+            answering.lost()
         else:
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
+            answering.disconnected = True
+            answering.message_event.set()
 
     def _linger(self) -> None:
         """End the answers, and close when the client has seen that. To close while it sends would reset the connection,
@@ -232,8 +257,8 @@ class Protocol(HttpToolsProtocol):
             return
         self._deaf = self._leaving = True
         self._stop_waiting()
-        if not self._idle():
-            self._abandon()
+        if not self._idle() and self._answering is not None:
+            self._abandon(self._answering)
         self.flow.resume_reading()
         try:
             self.transport.write_eof()

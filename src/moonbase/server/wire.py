@@ -24,6 +24,9 @@ OFF_LOOP_BYTES = 1 << 20
 JSON: tuple[bytes, bytes] = (b"content-type", b"application/json; charset=utf-8")
 EVENT_STREAM: tuple[bytes, bytes] = (b"content-type", b"text/event-stream; charset=utf-8")
 NO_CACHE: tuple[bytes, bytes] = (b"cache-control", b"no-cache")
+AT_ONCE: tuple[bytes, bytes] = (b"x-accel-buffering", b"no")
+"""nginx passes each frame on as it comes, instead of some kilobytes of them at a time
+(https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_buffering)."""
 PATIENCE = 60.0
 """Seconds that a client may be silent in the middle of its request."""
 LAST_LOOK = 0.01
