@@ -215,3 +215,17 @@ async def test_both_formats_are_one_conversation(server: Running) -> None:
             model=MODEL, max_tokens=500, messages=conversation, tools=[WEATHER], thinking=THINKS
         )
     assert raw.headers["x-moonbase-reasoning-restored"] == "1"
+
+
+async def test_no_text_ends_a_line_of_a_stream(server: Running) -> None:
+    """Clients that cut streams by Python's `str.splitlines` would."""
+    sent = {
+        "model": MODEL,
+        "max_tokens": 99,
+        "stream": True,
+        "messages": [{"role": "user", "content": "a\u2028b\u0085c"}],
+    }
+    async with httpx.AsyncClient(headers={"x-api-key": KEY}) as http:
+        answer = await http.post(f"{server.url}/anthropic/v1/messages", json=sent)
+    assert answer.text.splitlines() == answer.text.split("\n")[:-1]
+    assert "\\u2028" in answer.text
