@@ -5,6 +5,7 @@ Nothing is guessed that could be something else: `007` stays text, and so does `
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date, datetime
@@ -28,8 +29,16 @@ class _Form(NamedTuple):
     read: Callable[[str], Cell]
 
 
+def _float(text: str) -> float:
+    """Raises `ValueError` for what is too large, such as `1e999`: infinity is nobody's number."""
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError(text[:_LONG])
+    return value
+
+
 def _plain(text: str) -> int | float:
-    return float(text) if "." in text else int(text)
+    return _float(text) if "." in text else int(text)
 
 
 def _ungrouped(text: str) -> Cell:
@@ -50,13 +59,13 @@ def _date(text: str) -> date:
 
 
 _INTEGER = _Form(re.compile(r"[+-]?(?:0|[1-9]\d{0,30})\Z", re.ASCII), int)
-_NUMBER = _Form(re.compile(r"[+-]?(?:(?:0|[1-9]\d*)(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,3})?\Z", re.ASCII), float)
+_NUMBER = _Form(re.compile(r"[+-]?(?:(?:0|[1-9]\d{0,30})(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,3})?\Z", re.ASCII), _float)
 _GROUPED = _Form(
-    re.compile(r"[+-]?(?:0|[1-9]\d{0,2}(?:,\d{3})+|[1-9]\d*)(?:\.\d*)?\Z", re.ASCII),
+    re.compile(r"[+-]?(?:0|[1-9]\d{0,2}(?:,\d{3}){1,10}|[1-9]\d{0,30})(?:\.\d*)?\Z", re.ASCII),
     _ungrouped,
 )
 _DECIMAL_COMMA = _Form(
-    re.compile(r"[+-]?(?:0|[1-9]\d{0,2}(?:\.\d{3})+|[1-9]\d*)(?:,\d*)?\Z", re.ASCII),
+    re.compile(r"[+-]?(?:0|[1-9]\d{0,2}(?:\.\d{3}){1,10}|[1-9]\d{0,30})(?:,\d*)?\Z", re.ASCII),
     _decimal_comma,
 )
 _DATE = _Form(re.compile(r"\d{4}([-/.])\d{1,2}\1\d{1,2}\Z", re.ASCII), _date)
@@ -95,7 +104,7 @@ def _numbers(texts: list[str]) -> list[int] | list[float] | None:
     except ValueError:
         pass
     try:
-        numbers = list(map(float, texts))
+        numbers = list(map(_float, texts))
     except ValueError:
         return None
     return None if _NOT_PLAIN.search("\n".join(texts)) else numbers
@@ -107,7 +116,7 @@ def _meaning(texts: set[str], *, decimal_comma: bool) -> dict[str, Cell] | None:
         if _all_fit(form, texts):
             try:
                 return {text: form.read(text.strip()) for text in texts}
-            except ValueError:  # a date that no calendar has
+            except ValueError:  # a date that no calendar has, a number that is too large
                 return None
     return None
 
@@ -126,7 +135,10 @@ def number_in(text: str) -> int | float | None:
     bare = bare.removesuffix("%").lstrip("$€£¥")
     for form in (_INTEGER, _NUMBER, _GROUPED):
         if form.fits.match(bare):
-            value = form.read(bare)
+            try:
+                value = form.read(bare)
+            except ValueError:
+                return None
             assert isinstance(value, int | float)
             value = value / 100 if percent else value
             return -value if negative else value
