@@ -77,7 +77,7 @@ def parse_upstream(url: str, key: str | None = None, *, candid: bool = False) ->
         raise SettingsError("the key of an upstream has a character that no HTTP header may hold; check --upstream-key")
     tls = parts.scheme == "https"
     return Upstream(
-        host=parts.hostname or "",
+        host=_ascii(parts.hostname or ""),
         port=parts.port or (443 if tls else 80),
         tls=tls,
         path=parts.path.rstrip("/") or "/v1",
@@ -87,11 +87,16 @@ def parse_upstream(url: str, key: str | None = None, *, candid: bool = False) ->
     )
 
 
+def _ascii(host: str) -> str:
+    """A host as names are asked for and as headers have it (RFC 3490)."""
+    return host if host.isascii() else host.encode("idna").decode()
+
+
 def _split(url: str) -> SplitResult:
     try:
         parts = urlsplit(url.strip())
-        sound = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
+        sound = parts.scheme in ("http", "https") and bool(_ascii(parts.hostname or "")) and parts.port != 0
+    except ValueError:  # a UnicodeError is one
         sound = False
     else:
         sound = sound and parts.path.isascii() and parts.path.isprintable() and " " not in parts.path
