@@ -101,7 +101,7 @@ class StreamReader:
         self._began = True
         if self._prompt is None and frame.usage is not None and frame.choices:
             counts = frame.usage.counts()
-            self._prompt = PromptRead(counts.prompt_tokens, counts.cached_tokens)
+            self._prompt = PromptRead(max(counts.prompt_tokens, 0), max(counts.cached_tokens, 0))
         return [] if self._prompt is None else [self._prompt]
 
     def _read(self, frame: Frame) -> list[Event]:

@@ -298,11 +298,12 @@ class _Told:
     def mended(self, usage: Usage) -> Usage:
         """What the upstream does not tell in the end. Of reasoning are the tokens that came with it; where those that
         came are far from the tokens there were, they are divided as the characters are."""
-        completion = usage.completion_tokens or self._tokens or self._increments
-        reasoning = usage.reasoning_tokens
+        prompt = max(usage.prompt_tokens, 0)  # -1 is how some say that they do not know
+        completion = max(usage.completion_tokens, 0) or self._tokens or self._increments
+        reasoning = max(usage.reasoning_tokens, 0)
         if not reasoning and self.reasoning:
             share = self.reasoning / (self.reasoning + self._other)
             near = abs(completion - self._tokens) <= 2 + completion // 5
             reasoning = self._thought if near else round(completion * share)
-        cached = min(usage.cached_tokens, usage.prompt_tokens)
-        return Usage(usage.prompt_tokens, completion, min(reasoning, completion), cached)
+        cached = max(min(usage.cached_tokens, prompt), 0)
+        return Usage(prompt, completion, min(reasoning, completion), cached)
