@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import logging
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,8 @@ async def failure_from(reply: bytes, **options: Any) -> ApiError:
         (refused(503, "loading model", "unavailable_error"), Unavailable, "not available at the moment"),
         (refused(529, "Overloaded"), Unavailable, "not available"),
         (whole(b"<html>hello</html>", content_type="text/html"), ServerError, "answered with text/html"),
+        (whole(gzip.compress(b"{}"), content_encoding="gzip"), ServerError, "application/json in the encoding gzip"),
+        (whole(b"{}", content_encoding="identity"), UnexpectedOutput, "before its answer was finished"),
         (whole(b"{}", content_type="application/json"), UnexpectedOutput, "before its answer was finished"),
         (whole(b"{not json"), UnexpectedOutput, "a frame that is none"),
         (whole({"error": {"message": "too much", "code": 429}}), EngineOverloaded, "too much"),
@@ -162,6 +165,15 @@ async def test_what_is_wrong_with_tls(caplog: pytest.LogCaptureFixture) -> None:
         await engine.close()
     assert "[SSL" in caplog.text
     assert "permitted" not in caplog.text
+
+
+async def test_nothing_compressed_is_asked_for() -> None:
+    """RFC 9110, 12.5.3: where a request says nothing of encodings, any may come."""
+    async with upstream(GOOD) as stub:
+        engine = http_engine(stub.url, "vllm")
+        await answer_of(engine)
+        await engine.close()
+    assert stub.asked[0].headers["accept-encoding"] == "identity"
 
 
 async def test_what_the_operator_reads(caplog: pytest.LogCaptureFixture) -> None:

@@ -43,6 +43,7 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True):
             f"{method} {path}{route} HTTP/1.1",
             f"Host: {host}" if self.port == default else f"Host: {host}:{self.port}",
             "Accept: text/event-stream, application/json",
+            "Accept-Encoding: identity",
             "User-Agent: moonbase",
         ]
         if self.authorization is not None:
