@@ -260,11 +260,13 @@ def loops(draw: st.DrawFn) -> list[Event]:
     events: list[Event] = []
     spent, calls = Usage(), 0
     for left in range(draw(st.integers(0, 3)), -1, -1):
-        events.append(PromptRead(draw(COUNTS), draw(COUNTS)))
+        prompt, completion = draw(COUNTS), draw(COUNTS)
+        cached, reasoned = draw(st.integers(0, prompt)), draw(st.integers(0, completion))
+        events.append(PromptRead(prompt, cached))
         if reasoning := draw(TEXTS):
             events += [*(ReasoningDelta(text) for text in reasoning), ReasoningEnded()]
         events += [ContentDelta(text) for text in draw(TEXTS)]
-        usage = Usage(draw(COUNTS), draw(COUNTS), draw(COUNTS), draw(COUNTS))
+        usage = Usage(prompt, completion, reasoned, cached)
         spent = plus(usage, [spent])
         if not left:
             return [*events, Finished(draw(st.sampled_from(["stop", "length"])), spent)]

@@ -185,6 +185,19 @@ class TestFailing:
         router = RouterEngine([Engine("a", ServerError("one")), Engine("b", EngineOverloaded("two"))])
         assert (await failure_of(router)).message == "two"
 
+    @pytest.mark.parametrize("kind", [Engine, AtOnceEngine])
+    async def test_a_member_without_the_model_does_not_speak_for_one_that_is_not_well(self, kind: type[Engine]) -> None:
+        """A client that reads 404 does not come again; one that reads 503 does."""
+        lacks = kind("b", *(NotFound("no such model"),) * 2)
+        router = RouterEngine([kind("a", Unavailable("gone")), lacks], pause=Pauses())
+        assert (await failure_of(router)).message == "gone"
+        assert router.standings[0].resting
+        assert (await failure_of(router)).status == 503
+        assert lacks.asked == 2
+        await router.close()
+        without = RouterEngine([kind("a", NotFound("not here")), kind("b", NotFound("nor here"))])
+        assert (await failure_of(without)).status == 404
+
     async def test_an_answer_in_one_piece(self) -> None:
         """As the same answers in pieces: what fails before it begins is tried elsewhere, and nothing of it is told."""
         router = RouterEngine([AtOnceEngine("a", ServerError("one")), AtOnceEngine("b")])

@@ -9,7 +9,7 @@ from contextlib import aclosing, contextmanager
 from typing import Any, Protocol
 
 from moonbase.contract.engine import AtOnce, Engine, at_once
-from moonbase.contract.errors import ApiError, Unavailable
+from moonbase.contract.errors import NotFound, Unavailable
 from moonbase.contract.events import Event, Failed, PromptRead
 from moonbase.contract.media_formats import MediaKind
 from moonbase.contract.request import ChatRequest
@@ -68,30 +68,32 @@ class RouterEngine(AtOnce):
         return all(member.enforces for member in self.members)
 
     async def count(self, request: ChatRequest) -> int:
-        failure: ApiError = _nobody()
-        for index in self._order([]):
+        order = self._order([])
+        failure = self._unasked(order)
+        for index in order:
             try:
                 return await self.members[index].count(request)
             except PASSING as error:
                 self.standings[index].failed(error)
-                failure = error
-        raise failure
+                failure = _graver(failure, Failed(error))
+        raise (failure or Failed(_nobody())).error
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
         marks = beginnings(request)
-        failure = Failed(_nobody())
-        for index in self._order(marks):
+        order = self._order(marks)
+        failure, answered = self._unasked(order), False
+        for index in order:
             with self._serving(index):
                 async with aclosing(self._attempt(index, request, marks)) as events:
                     async for event in events:
                         if isinstance(event, _Refused):
-                            failure = event.failure
+                            failure = _graver(failure, event.failure)
                         else:
                             yield event
-                            failure = None
-            if failure is None:
+                            answered = True
+            if answered:
                 return
-        yield failure
+        yield failure or Failed(_nobody())
 
     def at_once(self, request: ChatRequest) -> Coroutine[Any, Any, list[Event]] | None:
         if comes_in_frames(request) or not all(isinstance(member, AtOnce) for member in self.members):
@@ -101,8 +103,9 @@ class RouterEngine(AtOnce):
     async def _at_once(self, request: ChatRequest) -> list[Event]:
         """As `stream`: of a member that fails before it says anything nothing is told."""
         marks = beginnings(request)
-        events: list[Event] = [Failed(_nobody())]
-        for index in self._order(marks):
+        order = self._order(marks)
+        told = self._unasked(order)
+        for index in order:
             standing = self.standings[index]
             with self._serving(index):
                 events = await _all(self.members[index], request)
@@ -110,14 +113,14 @@ class RouterEngine(AtOnce):
             failure = last if isinstance(last, Failed) and isinstance(last.error, PASSING) else None
             if failure is not None and all(isinstance(event, PromptRead | Failed) for event in events):
                 standing.failed(failure.error)
-                events = [failure]
+                told = _graver(told, failure)
                 continue
             standing.succeeded()
             self._affinity.read(marks, index)
             if failure is not None:
                 standing.failed(failure.error)
             return events
-        return events
+        return [told or Failed(_nobody())]
 
     async def _attempt(self, index: int, request: ChatRequest, marks: Marks) -> AsyncGenerator[Event | _Refused, None]:
         """The answer of one member; or, before anything of it, why there is none and another may be asked."""
@@ -155,6 +158,10 @@ class RouterEngine(AtOnce):
             order.insert(0, reader)
         return order
 
+    def _unasked(self, order: list[int]) -> Failed | None:
+        """What to tell of those that are left out of `order`."""
+        return Failed(_nobody()) if len(order) < len(self.members) else None
+
     def _load(self, index: int) -> int:
         return self.standings[index].in_flight
 
@@ -180,6 +187,11 @@ async def _all(member: Member, request: ChatRequest) -> list[Event]:
 class _Refused:
     def __init__(self, failure: Failed) -> None:
         self.failure = failure
+
+
+def _graver(before: Failed | None, last: Failed) -> Failed:
+    """Which failure to tell: the last, but that a member lacks the model says nothing while another is not well."""
+    return before if before is not None and isinstance(last.error, NotFound) else last
 
 
 def _nobody() -> Unavailable:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from moonbase.contract.errors import InvalidRequest, UnexpectedOutput
-from moonbase.contract.events import ContentDelta, PromptRead, ReasoningDelta, ReasoningEnded
+from moonbase.contract.events import ContentDelta, Finished, PromptRead, ReasoningDelta, ReasoningEnded, Usage
 from moonbase.contract.request import ChatRequest
 from moonbase.engines.http.client import Client
 from moonbase.engines.http.dialect import DialectName
@@ -488,6 +488,21 @@ class TestEveryOther:
         frames = [*(delta(tool_calls=[each]) for each in (opening, *pieces)), delta("tool_calls"), totals()]
         found = await answered(dialect, *frames, request=asking(tools=[TOOL], **OFF))
         assert [call["function"]["arguments"] for call in found["tool_calls"]] == ["{}"]
+
+    @pytest.mark.parametrize("streams", [True, False])
+    async def test_counts_below_zero_are_none(self, dialect: DialectName, streams: bool) -> None:
+        """They would be booked, and give the key money back."""
+        unknown = {"prompt_tokens": -1, "completion_tokens": -1, "prompt_tokens_details": {"cached_tokens": -1}}
+        answer = {"choices": [{"message": {"content": "It"}, "finish_reason": "stop"}], "usage": unknown}
+        frames = [delta(usage=unknown, content="It"), delta("stop", usage=unknown)]
+        async with upstream(stream(*frames) if streams else whole(answer)) as stub:
+            engine = http_engine(stub.url, dialect)
+            events = await events_of(engine, asking(stream=streams, **OFF))
+            await engine.close()
+        assert [event for event in events if isinstance(event, PromptRead)] == [PromptRead(0, 0)]
+        last = events[-1]
+        assert isinstance(last, Finished)
+        assert last.usage == Usage(0, 1, 0, 0)
 
     async def test_keep_alives_and_empty_frames(self, dialect: DialectName) -> None:
         empty: Json = {"id": "", "object": "", "choices": [], "usage": None}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import logging
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,8 @@ async def failure_from(reply: bytes, **options: Any) -> ApiError:
         (refused(503, "loading model", "unavailable_error"), Unavailable, "not available at the moment"),
         (refused(529, "Overloaded"), Unavailable, "not available"),
         (whole(b"<html>hello</html>", content_type="text/html"), ServerError, "answered with text/html"),
+        (whole(gzip.compress(b"{}"), content_encoding="gzip"), ServerError, "application/json in the encoding gzip"),
+        (whole(b"{}", content_encoding="identity"), UnexpectedOutput, "before its answer was finished"),
         (whole(b"{}", content_type="application/json"), UnexpectedOutput, "before its answer was finished"),
         (whole(b"{not json"), UnexpectedOutput, "a frame that is none"),
         (whole({"error": {"message": "too much", "code": 429}}), EngineOverloaded, "too much"),
@@ -138,6 +141,39 @@ async def test_a_list_of_models_that_never_comes(models: bytes) -> None:
         await engine.close()
     assert [each["content"] for each in found] == ["It"] * 5
     assert stub.lists == 2
+
+
+async def test_what_is_wrong_with_tls(caplog: pytest.LogCaptureFixture) -> None:
+    """The log says so; OpenSSL's numbers are not the system's, whose first is "Operation not permitted"."""
+
+    both = asyncio.Barrier(3)  # the list of models is asked for, then the answer
+
+    async def speaks_none(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(GOOD)
+        writer.close()
+        await asyncio.wait([asyncio.ensure_future(writer.wait_closed())])
+        await both.wait()
+
+    server = await asyncio.start_server(speaks_none, "127.0.0.1", 0)
+    async with server:
+        engine = http_engine(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}", "vllm")
+        with caplog.at_level(logging.WARNING):
+            await failure_of(engine)
+        async with asyncio.timeout(5):
+            await both.wait()
+        await engine.close()
+    assert "[SSL" in caplog.text
+    assert "permitted" not in caplog.text
+
+
+async def test_nothing_compressed_is_asked_for() -> None:
+    """RFC 9110, 12.5.3: where a request says nothing of encodings, any may come."""
+    async with upstream(GOOD) as stub:
+        engine = http_engine(stub.url, "vllm")
+        await answer_of(engine)
+        await engine.close()
+    assert stub.asked[0].headers["accept-encoding"] == "identity"
 
 
 async def test_what_the_operator_reads(caplog: pytest.LogCaptureFixture) -> None:
@@ -354,13 +390,15 @@ class TestUrls:
             ("https://api.moonshot.ai/v1", "https://api.moonshot.ai:443/v1"),
             ("https://host/openai", "https://host:443/openai"),
             ("http://u:p@[::1]:9", "http://[::1]:9/v1"),
+            ("http://例え.jp:9", "http://xn--r8jz45g.jp:9/v1"),
         ],
     )
     def test_base_urls(self, url: str, name: str) -> None:
         assert parse_upstream(url).name == name
 
     @pytest.mark.parametrize(
-        "url", ["gpu:8000", "ftp://gpu", "http://", "http://gpu:x", "http://gpu/a b", "http://gpu/?a=1"]
+        "url",
+        ["gpu:8000", "ftp://gpu", "http://", "http://gpu:x", "http://gpu/a b", "http://gpu/?a=1", "http://例..jp"],
     )
     def test_what_is_none(self, url: str) -> None:
         with pytest.raises(SettingsError, match="--upstream"):

@@ -136,8 +136,8 @@ class Client:
 
 
 def _why(error: OSError | UnicodeError) -> str:
-    """asyncio puts the address in the place of the system's words."""
-    number = error.errno if isinstance(error, OSError) else None
+    """asyncio puts the address in the place of the system's words; those of TLS have numbers of their own."""
+    number = error.errno if isinstance(error, OSError) and not isinstance(error, ssl.SSLError) else None
     if number is not None and number > 0:
         return os.strerror(number)
     return getattr(error, "strerror", None) or str(error) or type(error).__name__

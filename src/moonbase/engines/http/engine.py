@@ -312,8 +312,10 @@ class _Whole:
 
 
 def _frames_of(reply: Reply) -> _Stream | _Whole:
-    """Raises `ServerError` for a reply of another type."""
+    """Raises `ServerError` for a reply of another type, or one that is compressed."""
     kind = reply.media_type
+    if reply.headers.get("content-encoding", "identity").lower() != "identity":
+        raise no_stream(f"{kind} in the encoding {reply.headers['content-encoding'][:60]}")
     if kind == "text/event-stream":
         return _Stream()
     if kind == "application/json":

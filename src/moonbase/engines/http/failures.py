@@ -164,7 +164,7 @@ def broken_off() -> Unavailable:
 
 def no_stream(media_type: str) -> ServerError:
     """The reply is neither a stream nor an answer."""
-    kind = media_type[:60] or "no type"
+    kind = media_type[:120] or "no type"
     return ServerError(f"the engine of this model answered with {kind} instead of an event stream")
 
 

@@ -43,6 +43,7 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True):
             f"{method} {path}{route} HTTP/1.1",
             f"Host: {host}" if self.port == default else f"Host: {host}:{self.port}",
             "Accept: text/event-stream, application/json",
+            "Accept-Encoding: identity",
             "User-Agent: moonbase",
         ]
         if self.authorization is not None:
@@ -77,7 +78,7 @@ def parse_upstream(url: str, key: str | None = None, *, candid: bool = False) ->
         raise SettingsError("the key of an upstream has a character that no HTTP header may hold; check --upstream-key")
     tls = parts.scheme == "https"
     return Upstream(
-        host=parts.hostname or "",
+        host=_ascii(parts.hostname or ""),
         port=parts.port or (443 if tls else 80),
         tls=tls,
         path=parts.path.rstrip("/") or "/v1",
@@ -87,11 +88,16 @@ def parse_upstream(url: str, key: str | None = None, *, candid: bool = False) ->
     )
 
 
+def _ascii(host: str) -> str:
+    """A host as names are asked for and as headers have it (RFC 3490)."""
+    return host if host.isascii() else host.encode("idna").decode()
+
+
 def _split(url: str) -> SplitResult:
     try:
         parts = urlsplit(url.strip())
-        sound = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
+        sound = parts.scheme in ("http", "https") and bool(_ascii(parts.hostname or "")) and parts.port != 0
+    except ValueError:  # a UnicodeError is one
         sound = False
     else:
         sound = sound and parts.path.isascii() and parts.path.isprintable() and " " not in parts.path
