@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -24,6 +25,7 @@ from moonbase.tools import CallContext, Formula, ToolError, formula_of, tool
 from moonbase.tools.formula import FiberContext, FiberRequest
 from moonbase.tools.functions import is_tool
 from moonbase.tools.run import FiberRunner, Limits
+from moonbase.tools.threads import Threads
 from moonbase.tools.toolset import Toolset
 
 
@@ -415,3 +417,55 @@ def test_the_decorator_is_found_whatever_was_imported_first(imports: str) -> Non
     """The package has a module of the same name."""
     code = f"{imports}; tool(lambda: 1); import sys; assert 'starlette' not in sys.modules and 'mcp' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_blocking_function_that_outlasts_its_event_loop_leaves_its_place_when_it_returns() -> None:
+    threads, go = Threads(1), threading.Event()
+
+    async def given_up() -> None:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await threads.run(go.wait)
+
+    async def waited_for() -> str:
+        async with asyncio.timeout(10):
+            return await threads.run(lambda: "done")
+
+    asyncio.run(given_up())
+    go.set()
+    assert asyncio.run(waited_for()) == "done"
+
+
+def test_blocking_functions_are_bounded_over_event_loops_in_several_threads() -> None:
+    threads, lock, now, most = Threads(2), threading.Lock(), 0, 0
+
+    def work() -> str:
+        nonlocal now, most
+        with lock:
+            now += 1
+            most = max(most, now)
+        time.sleep(0.01)
+        with lock:
+            now -= 1
+        return "done"
+
+    async def several() -> list[str]:
+        return await asyncio.gather(*(threads.run(work) for _ in range(8)))
+
+    with ThreadPoolExecutor(4) as pool:
+        done = [pool.submit(lambda: asyncio.run(several())) for _ in range(4)]
+    assert [each.result() for each in done] == [["done"] * 8] * 4
+    assert most == 2
+
+
+async def test_a_call_that_is_given_up_in_line_leaves_no_gap_in_it() -> None:
+    threads, go = Threads(1), threading.Event()
+    first = asyncio.create_task(threads.run(go.wait))
+    second = asyncio.create_task(threads.run(lambda: "second"))
+    third = asyncio.create_task(threads.run(lambda: "third"))
+    await asyncio.sleep(0)
+    second.cancel()
+    go.set()
+    assert await first
+    assert await third == "third"
+    assert await threads.run(lambda: "fourth") == "fourth"
