@@ -61,6 +61,28 @@ async def test_runs_at_once_share_what_is_open() -> None:
     assert engine.noted == ["started", "closed"]
 
 
+async def test_a_run_that_begins_while_the_last_one_closes_waits_for_that() -> None:
+    closing, may_close = asyncio.Event(), asyncio.Event()
+
+    class Slow(Noting):
+        async def close(self) -> None:
+            closing.set()
+            await may_close.wait()
+            await super().close()
+
+    engine = Slow()
+    agent = scripted(engine=engine)
+    first = asyncio.create_task(agent.run("One"))
+    await closing.wait()
+    second = asyncio.create_task(agent.run("Two"))
+    given_up = asyncio.create_task(agent.run("Three"))
+    await asyncio.sleep(0)
+    given_up.cancel()
+    may_close.set()
+    assert [(await run).text for run in (first, second)] == ["You said: One", "You said: Two"]
+    assert engine.noted == ["started", "closed"] * 2
+
+
 async def test_what_cannot_be_opened_is_closed_again() -> None:
     class Failing(Noting):
         async def start(self) -> None:

@@ -42,6 +42,17 @@ class Lending(Generic[T]):
         finally:
             lent.borrowers -= 1
             if not lent.borrowers:
-                # Whoever comes from now on opens it anew.
-                del self._lent[loop]
+                await self._return(loop, lent)
+
+    async def _return(self, loop: asyncio.AbstractEventLoop, lent: _Lent[T]) -> None:
+        """Close it. Whoever comes meanwhile waits, and opens it anew: what is opened may be one thing, such as an
+        engine, that cannot start before it has stopped."""
+        async with lent.lock:
+            if lent.borrowers:
+                return
+            lent.thing = None
+            try:
                 await lent.stack.aclose()
+            finally:
+                if not lent.borrowers and self._lent.get(loop) is lent:
+                    del self._lent[loop]
