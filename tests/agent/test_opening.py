@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -15,6 +16,7 @@ from moonbase.agent.events import Done
 from moonbase.agent.servers import MCPServer
 from moonbase.agent.session import Session
 from moonbase.contract.errors import SettingsError
+from moonbase.contract.messages import Message
 from moonbase.engines.scripted import ScriptedEngine
 from moonbase.tools.functions import tool
 from tests.agent.directing import call, heard, scripted
@@ -134,6 +136,54 @@ def test_what_is_no_tool_is_refused() -> None:
     no_tool: object = 3
     with pytest.raises(SettingsError, match="tools has 3; expected a function"):
         Agent(tools=[no_tool], engine=ScriptedEngine())  # pyright: ignore[reportArgumentType]
+
+
+PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAIAAAADCAIAAAA2iEnWAAAAEElEQVR42mP4z8AARAwoFABE0AX7TM5xDwAAAABJRU5ErkJggg=="
+
+
+def look(name: str) -> str:
+    """Look."""
+    return name
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"tools": "moonshot/date:latest"}, "tools is 'moonshot/date:latest'; expected a list, also of one"),
+        ({"tools": look}, "tools is <function look .*>; expected a list, also of one"),
+        ({"instructions": [look]}, "instructions is .*; expected text, the first argument; tools come after it"),
+        ({"engine": "scripted"}, "engine is 'scripted'; expected an engine, as .*open_gguf"),
+        ({"engine": ScriptedEngine}, "engine is <class .*>; expected an engine"),
+        ({"thinking": "off"}, "thinking is 'off'; expected True, False or None, the model's default"),
+        ({"model": "kimi-k3", "effort": "medium"}, "effort is 'medium'; kimi-k3 has low, high, max"),
+    ],
+)
+def test_settings_that_are_something_else_are_refused_at_once(settings: dict[str, Any], text: str) -> None:
+    with pytest.raises(SettingsError, match=text):
+        Agent(**settings)
+
+
+async def test_a_task_may_be_parts_as_the_api_has_them() -> None:
+    parts = [
+        {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PICTURE}"}},
+        {"type": "text", "text": "What is this?"},
+    ]
+    assert "image/png 2x3" in (await scripted().run(parts)).text
+
+
+@pytest.mark.parametrize(
+    "task", [3, b"Hello", ["Hello"], {"role": "user", "content": "Hello"}, [Message("user", "Hello")]]
+)
+async def test_what_is_no_task_is_refused(task: Any) -> None:
+    with pytest.raises(
+        SettingsError, match=r"the task cannot be used: .*; expected text, a moonbase.Message, or a list"
+    ):
+        await scripted().run(task)
+
+
+async def test_a_path_is_no_session() -> None:
+    with pytest.raises(SettingsError, match=r"session is 'trip.jsonl'; .*Session.open"):
+        await scripted().run("Hello", session=cast("Any", "trip.jsonl"))
 
 
 async def test_a_protected_function_needs_no_key() -> None:
