@@ -85,6 +85,25 @@ async def test_a_run_that_begins_while_the_last_one_closes_waits_for_that() -> N
     assert engine.noted == ["started", "closed"] * 2
 
 
+async def test_an_engine_is_in_one_event_loop_alone() -> None:
+    engine = Noting()
+    agent = scripted(engine=engine)
+    async with agent:
+        with pytest.raises(SettingsError, match=r"engine of this agent is at work in another thread.* await `run`"):
+            agent.run_sync("Hello")
+        assert (await agent.run("Hello")).text == "You said: Hello"
+    assert engine.noted == ["started", "closed"]
+    assert agent.run_sync("Hello").text == "You said: Hello"
+
+
+def test_an_event_loop_that_is_gone_keeps_no_engine() -> None:
+    agent = scripted()
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(agent.__aenter__())
+    loop.close()
+    assert agent.run_sync("Hello").text == "You said: Hello"
+
+
 async def test_what_cannot_be_opened_is_closed_again() -> None:
     class Failing(Noting):
         async def start(self) -> None:

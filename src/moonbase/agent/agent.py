@@ -51,6 +51,11 @@ Task = str | Message | Sequence[Part | Mapping[str, Any]] | None
 `{"type": "text", "text": "..."}`. None goes on with the conversation of the session as it stands."""
 
 _DEFAULT_MODEL = "kimi-k2.6"
+_ENGINE_IN_USE = (
+    "the engine of this agent is at work in another thread, and can be in one event loop alone: make an agent with an "
+    "engine for each thread, or serve the engine (`moonbase serve`) and give base_url; beside `async with`, await "
+    "`run` and leave `run_sync`"
+)
 
 
 class Agent:
@@ -151,7 +156,9 @@ class Agent:
                 "formula such as moonshot/web-search:latest"
             )
         self._output = None if output is None else output_of(output)
-        self._means = Lending(lambda: opened(self._equipment, self._plan))
+        self._means = Lending(
+            lambda: opened(self._equipment, self._plan), alone=_ENGINE_IN_USE if engine is not None else None
+        )
         self._kept = AsyncExitStack()
 
     async def run(self, task: Task, *, session: Keeper | None = None) -> Result:
