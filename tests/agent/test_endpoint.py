@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +15,7 @@ from moonbase.agent.errors import AgentError
 from moonbase.agent.limits import Retries
 from moonbase.contract.errors import SettingsError
 from tests.engines.http.stub import delta, stream, totals, upstream, whole
+from tests.tools.fetching.authority import Authority
 
 ANSWER = stream(delta(content="Hi"), delta("stop"), totals())
 
@@ -95,3 +99,17 @@ async def test_a_failure_is_told_with_the_servers_words(status: int) -> None:
     async with upstream(whole({"error": {"message": "CUDA is out of memory"}}, status)) as stub:
         with pytest.raises(AgentError, match="CUDA is out of memory"):
             await Agent(model="the-model", base_url=stub.url, retries=Retries(times=0)).run("Hello")
+
+
+async def test_a_server_behind_tls_that_cannot_be_trusted_or_has_none_is_told_as_that(tmp_path: Path) -> None:
+    async def refuses(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+
+    tls = Authority.make().serving("localhost", tmp_path)
+    for secure, reason in ((tls, "unable to get local issuer certificate"), (None, ".+")):
+        server = await asyncio.start_server(refuses, "localhost", 0, family=socket.AF_INET, ssl=secure)
+        async with server:
+            port: int = server.sockets[0].getsockname()[1]
+            with pytest.raises(AgentError, match=f"no connection: the TLS handshake failed: {reason}"):
+                await Agent(base_url=f"https://localhost:{port}").run("Hello")

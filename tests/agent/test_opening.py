@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -15,6 +16,7 @@ from moonbase.agent.events import Done
 from moonbase.agent.servers import MCPServer
 from moonbase.agent.session import Session
 from moonbase.contract.errors import SettingsError
+from moonbase.contract.messages import Message
 from moonbase.engines.scripted import ScriptedEngine
 from moonbase.tools.functions import tool
 from tests.agent.directing import call, heard, scripted
@@ -59,6 +61,47 @@ async def test_runs_at_once_share_what_is_open() -> None:
     results = await asyncio.gather(*(agent.run(str(number)) for number in range(5)))
     assert [result.text for result in results] == [f"You said: {number}" for number in range(5)]
     assert engine.noted == ["started", "closed"]
+
+
+async def test_a_run_that_begins_while_the_last_one_closes_waits_for_that() -> None:
+    closing, may_close = asyncio.Event(), asyncio.Event()
+
+    class Slow(Noting):
+        async def close(self) -> None:
+            closing.set()
+            await may_close.wait()
+            await super().close()
+
+    engine = Slow()
+    agent = scripted(engine=engine)
+    first = asyncio.create_task(agent.run("One"))
+    await closing.wait()
+    second = asyncio.create_task(agent.run("Two"))
+    given_up = asyncio.create_task(agent.run("Three"))
+    await asyncio.sleep(0)
+    given_up.cancel()
+    may_close.set()
+    assert [(await run).text for run in (first, second)] == ["You said: One", "You said: Two"]
+    assert engine.noted == ["started", "closed"] * 2
+
+
+async def test_an_engine_is_in_one_event_loop_alone() -> None:
+    engine = Noting()
+    agent = scripted(engine=engine)
+    async with agent:
+        with pytest.raises(SettingsError, match=r"engine of this agent is at work in another thread.* await `run`"):
+            agent.run_sync("Hello")
+        assert (await agent.run("Hello")).text == "You said: Hello"
+    assert engine.noted == ["started", "closed"]
+    assert agent.run_sync("Hello").text == "You said: Hello"
+
+
+def test_an_event_loop_that_is_gone_keeps_no_engine() -> None:
+    agent = scripted()
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(agent.__aenter__())
+    loop.close()
+    assert agent.run_sync("Hello").text == "You said: Hello"
 
 
 async def test_what_cannot_be_opened_is_closed_again() -> None:
@@ -112,6 +155,54 @@ def test_what_is_no_tool_is_refused() -> None:
     no_tool: object = 3
     with pytest.raises(SettingsError, match="tools has 3; expected a function"):
         Agent(tools=[no_tool], engine=ScriptedEngine())  # pyright: ignore[reportArgumentType]
+
+
+PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAIAAAADCAIAAAA2iEnWAAAAEElEQVR42mP4z8AARAwoFABE0AX7TM5xDwAAAABJRU5ErkJggg=="
+
+
+def look(name: str) -> str:
+    """Look."""
+    return name
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"tools": "moonshot/date:latest"}, "tools is 'moonshot/date:latest'; expected a list, also of one"),
+        ({"tools": look}, "tools is <function look .*>; expected a list, also of one"),
+        ({"instructions": [look]}, "instructions is .*; expected text, the first argument; tools come after it"),
+        ({"engine": "scripted"}, "engine is 'scripted'; expected an engine, as .*open_gguf"),
+        ({"engine": ScriptedEngine}, "engine is <class .*>; expected an engine"),
+        ({"thinking": "off"}, "thinking is 'off'; expected True, False or None, the model's default"),
+        ({"model": "kimi-k3", "effort": "medium"}, "effort is 'medium'; kimi-k3 has low, high, max"),
+    ],
+)
+def test_settings_that_are_something_else_are_refused_at_once(settings: dict[str, Any], text: str) -> None:
+    with pytest.raises(SettingsError, match=text):
+        Agent(**settings)
+
+
+async def test_a_task_may_be_parts_as_the_api_has_them() -> None:
+    parts = [
+        {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{PICTURE}"}},
+        {"type": "text", "text": "What is this?"},
+    ]
+    assert "image/png 2x3" in (await scripted().run(parts)).text
+
+
+@pytest.mark.parametrize(
+    "task", [3, b"Hello", ["Hello"], {"role": "user", "content": "Hello"}, [Message("user", "Hello")]]
+)
+async def test_what_is_no_task_is_refused(task: Any) -> None:
+    with pytest.raises(
+        SettingsError, match=r"the task cannot be used: .*; expected text, a moonbase.Message, or a list"
+    ):
+        await scripted().run(task)
+
+
+async def test_a_path_is_no_session() -> None:
+    with pytest.raises(SettingsError, match=r"session is 'trip.jsonl'; .*Session.open"):
+        await scripted().run("Hello", session=cast("Any", "trip.jsonl"))
 
 
 async def test_a_protected_function_needs_no_key() -> None:

@@ -44,3 +44,12 @@ def test_an_unknown_command_is_a_usage_error() -> None:
     done = CliRunner().invoke(main, ["serv"])
     assert done.exit_code == 2
     assert "No such command 'serv'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("word", "said"), [("serv", "No such command 'serv'. Did you mean 'serve'?"), ("xyz", "No such command 'xyz'.\n")]
+)
+def test_a_command_that_there_is_not_brings_to_mind_the_one_that_was_meant(word: str, said: str) -> None:
+    done = CliRunner().invoke(main, [word])
+    assert done.exit_code == 2
+    assert said in done.stderr

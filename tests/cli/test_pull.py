@@ -149,6 +149,14 @@ async def test_what_goes_wrong_is_one_line(env: dict[str, str], words: tuple[str
     assert code == 2 or done.stderr.count("\n") == 1
 
 
+async def test_a_host_that_is_no_hub_and_refuses_is_not_sent_the_hubs_token(env: dict[str, str], served: Hub) -> None:
+    served.statuses = [401]
+    done = await pulled(env, f"{served.bytes_at}/owner/one/one.gguf")
+    assert done.exit_code == 3
+    assert "(status 401); fetch it by other means, and give its path to --model" in done.stderr
+    assert "HF_TOKEN" not in done.stderr
+
+
 async def test_no_network(env: dict[str, str]) -> None:
     done = await pulled({**env, "HF_ENDPOINT": "http://127.0.0.1:1"}, "owner/one")
     assert done.exit_code == 3

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -106,6 +107,36 @@ def test_an_answer_that_must_fit_a_schema(tmp_path: Path) -> None:
     done = run(*SCRIPTED, "--output-schema", str(schema), "The largest city of Japan")
     assert done.returncode == 2
     assert "city.json" in done.stderr
+    schema.write_text("[]")
+    done = run(*SCRIPTED, "--output-schema", str(schema), "The largest city of Japan")
+    assert (done.returncode, done.stderr) == (
+        2,
+        f"moonbase run: --output-schema {schema}: Expected `object`, got `array`\n",
+    )
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a shell closes the streams")
+@pytest.mark.parametrize(
+    ("closed", "code", "said"),
+    [("2>&-", 0, "You said: Hello\n"), (">&-", 0, ""), ("2>&- >&-", 0, ""), ("<&-", 0, "You said: Hello\n")],
+)
+def test_closed_streams_are_as_if_nobody_reads_or_writes(closed: str, code: int, said: str) -> None:
+    line = f"{shlex.join(command(*SCRIPTED, 'Hello'))} {closed}"
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (code, said)
+    assert "Traceback" not in done.stderr
+
+
+def test_no_standard_input_is_an_empty_one() -> None:
+    line = f"{shlex.join(command(*SCRIPTED, '-'))} <&-"
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (2, "moonbase run: the task is empty; say what is to be done\n")
+
+
+def test_a_time_limit_that_is_no_number() -> None:
+    done = run(*SCRIPTED, "--timeout", "nan", "Hello")
+    assert done.returncode == 2
+    assert "Invalid value for '--timeout': 'nan' is no number" in done.stderr
 
 
 def test_a_session_is_gone_on_with(tmp_path: Path) -> None:

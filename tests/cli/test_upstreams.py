@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import urllib.request
 from pathlib import Path
 
@@ -124,3 +125,20 @@ async def test_a_dialect_that_is_another(caplog: pytest.LogCaptureFixture) -> No
                 await engine.start()
             await engine.close()
             assert ("says that it is vllm" in caplog.text) is warned
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[server]\nprot = 1", "unknown field `prot` - at `$.server`; did you mean port?"),
+        ("[servr]\nport = 1", "unknown field `servr`; did you mean server?"),
+        ("port = 1", "unknown field `port`; there are server, engines, models, search, tools, files, limits, mcp"),
+        ('[engines.a]\nkind = "http"\n[[engines.a.upstreams]]\nulr = "x"', "did you mean url?"),
+        ('[mcp.notes]\ncomand = ["x"]', "did you mean command?"),
+    ],
+)
+def test_an_unknown_setting_brings_to_mind_the_one_that_was_meant(tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "moonbase.toml"
+    file.write_text(text)
+    with pytest.raises(SettingsError, match=re.escape(said)):
+        load_settings(file)

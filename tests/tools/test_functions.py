@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import functools
 import json
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Awaitable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import Annotated, Any, Literal, NotRequired, Optional, TypedDict, Union
 
 import msgspec
@@ -24,6 +28,7 @@ from moonbase.tools import CallContext, Formula, ToolError, formula_of, tool
 from moonbase.tools.formula import FiberContext, FiberRequest
 from moonbase.tools.functions import is_tool
 from moonbase.tools.run import FiberRunner, Limits
+from moonbase.tools.threads import Threads
 from moonbase.tools.toolset import Toolset
 
 
@@ -121,6 +126,9 @@ HINTS: list[tuple[Any, Any, Any]] = [
     (dict, {"a": 1}, {"a": 1}),
     (list[int], [1, 2.0], [1, 2]),
     (dict[str, float], {"a": 1}, {"a": 1.0}),
+    (dict[int, str], {"1": "a"}, {1: "a"}),
+    (object, [1, None], [1, None]),
+    (dict[str, object], {"a": [1]}, {"a": [1]}),
     (Optional[int], None, None),  # noqa: UP045
     (Union[int, str], "5", "5"),  # noqa: UP007
     (int | str | None, 5, 5),
@@ -272,6 +280,65 @@ async def test_a_value_that_the_schema_lets_through_and_its_type_does_not() -> N
     assert error == "arguments.order: number: Value error, it is odd"
 
 
+async def test_what_wraps_a_coroutine_function_is_awaited() -> None:
+    async def double(number: int) -> int:
+        """Double a number."""
+        return number * 2
+
+    @functools.wraps(double)
+    def wrapped(number: int) -> Awaitable[int]:
+        return double(number)
+
+    assert (await ask(formula_of(wrapped), number=2)).output == "4"
+
+
+def test_defaults_that_json_does_not_have_are_left_out() -> None:
+    def wait(seconds: float = float("inf"), share: float = float("nan"), times: int = 1) -> str:
+        return f"{seconds} {share} {times}"
+
+    assert schema(wait)["properties"] == {
+        "seconds": {"type": "number"},
+        "share": {"type": "number"},
+        "times": {"type": "integer", "default": 1},
+    }
+
+
+def test_a_name_may_begin_with_an_underscore() -> None:
+    def _look(name: str) -> str:
+        return name
+
+    made = formula_of(_look)
+    Toolset([made])
+    assert (made.uri, made.functions[0].name) == ("local/_look:latest", "_look")
+
+
+@pytest.mark.parametrize(
+    ("function", "text"),
+    [
+        (
+            functools.partial(int, base=2),
+            r"functools.partial\(.* has no name for a model to call; write a function around",
+        ),
+        (max, "tool 'max' of builtins does not say what it takes; write a function around it with def"),
+        (lambda: "", "tool '.*<lambda>' of .*: a model cannot call a function '<lambda>': .* @tool\\(name=...\\)"),
+        (tool(name="weather report")(lambda: ""), "a model cannot call a function 'weather report'"),
+    ],
+)
+def test_what_a_model_cannot_call_is_refused_by_name(function: Any, text: str) -> None:
+    with pytest.raises(SettingsError, match=text):
+        formula_of(function)
+
+
+def test_a_class_that_json_does_not_have_is_refused_in_plain_words() -> None:
+    def read(path: Path) -> str:
+        return path.read_text()
+
+    with pytest.raises(
+        SettingsError, match=r"'path': Path cannot .*: JSON has nothing like pathlib.Path; take what it"
+    ):
+        formula_of(read)
+
+
 async def test_blocking_functions_run_beside_each_other_and_off_the_loop() -> None:
     meeting = threading.Barrier(8, timeout=10)
 
@@ -400,7 +467,7 @@ def test_what_the_decorator_is_told() -> None:
     made = formula_of(f)
     assert (made.uri, made.protected) == ("local/search_notes:latest", True)
     assert made.functions[0].description == "Find notes."
-    assert formula_of(tool(uri="acme/f:v2")(lambda: "x")).uri == "acme/f:v2"
+    assert formula_of(tool(uri="acme/f:v2", name="f")(lambda: "x")).uri == "acme/f:v2"
 
 
 @pytest.mark.parametrize(
@@ -415,3 +482,55 @@ def test_the_decorator_is_found_whatever_was_imported_first(imports: str) -> Non
     """The package has a module of the same name."""
     code = f"{imports}; tool(lambda: 1); import sys; assert 'starlette' not in sys.modules and 'mcp' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_blocking_function_that_outlasts_its_event_loop_leaves_its_place_when_it_returns() -> None:
+    threads, go = Threads(1), threading.Event()
+
+    async def given_up() -> None:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await threads.run(go.wait)
+
+    async def waited_for() -> str:
+        async with asyncio.timeout(10):
+            return await threads.run(lambda: "done")
+
+    asyncio.run(given_up())
+    go.set()
+    assert asyncio.run(waited_for()) == "done"
+
+
+def test_blocking_functions_are_bounded_over_event_loops_in_several_threads() -> None:
+    threads, lock, now, most = Threads(2), threading.Lock(), 0, 0
+
+    def work() -> str:
+        nonlocal now, most
+        with lock:
+            now += 1
+            most = max(most, now)
+        time.sleep(0.01)
+        with lock:
+            now -= 1
+        return "done"
+
+    async def several() -> list[str]:
+        return await asyncio.gather(*(threads.run(work) for _ in range(8)))
+
+    with ThreadPoolExecutor(4) as pool:
+        done = [pool.submit(lambda: asyncio.run(several())) for _ in range(4)]
+    assert [each.result() for each in done] == [["done"] * 8] * 4
+    assert most == 2
+
+
+async def test_a_call_that_is_given_up_in_line_leaves_no_gap_in_it() -> None:
+    threads, go = Threads(1), threading.Event()
+    first = asyncio.create_task(threads.run(go.wait))
+    second = asyncio.create_task(threads.run(lambda: "second"))
+    third = asyncio.create_task(threads.run(lambda: "third"))
+    await asyncio.sleep(0)
+    second.cancel()
+    go.set()
+    assert await first
+    assert await third == "third"
+    assert await threads.run(lambda: "fourth") == "fourth"

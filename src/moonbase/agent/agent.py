@@ -11,6 +11,8 @@ from random import Random
 from types import TracebackType
 from typing import Any, Literal, Self, cast
 
+import msgspec
+
 from moonbase.agent.answering import Emit
 from moonbase.agent.approval import Approve
 from moonbase.agent.compaction import Compaction
@@ -20,7 +22,7 @@ from moonbase.agent.events import AgentEvent
 from moonbase.agent.keeping import Keeper
 from moonbase.agent.lending import Lending
 from moonbase.agent.limits import Limits, Retries
-from moonbase.agent.model import KNOWN, card_of, rates_of, thinking_control
+from moonbase.agent.model import KNOWN, card_of, checked_effort, rates_of, thinking_control
 from moonbase.agent.opening import Equipment, opened
 from moonbase.agent.output import output_of
 from moonbase.agent.plan import Plan, Sleep
@@ -44,11 +46,16 @@ Tooling = Callable[..., Any] | str | Formula | MCPServer
 """What an agent takes as a tool: a Python function with type hints, a formula's URI, a built-in tool's name, a formula,
 an MCP server."""
 
-Task = str | Message | Sequence[Part] | None
-"""What an agent is asked: text, a message, or the parts of one (text, pictures, videos). None goes on with the
-conversation of the session as it stands."""
+Task = str | Message | Sequence[Part | Mapping[str, Any]] | None
+"""What an agent is asked: text, a message, or the parts of one (text, pictures, videos), as the API has them:
+`{"type": "text", "text": "..."}`. None goes on with the conversation of the session as it stands."""
 
 _DEFAULT_MODEL = "kimi-k2.6"
+_ENGINE_IN_USE = (
+    "the engine of this agent is at work in another thread, and can be in one event loop alone: make an agent with an "
+    "engine for each thread, or serve the engine (`moonbase serve`) and give base_url; beside `async with`, await "
+    "`run` and leave `run_sync`"
+)
 
 
 class Agent:
@@ -110,6 +117,7 @@ class Agent:
     ) -> None:
         environ = os.environ if environ is None else environ
         card = card or card_of(model)
+        _check(instructions, engine, tools)
         sampling = {"temperature": temperature, "top_p": top_p, "seed": seed}
         self._plan = Plan(
             instructions=instructions,
@@ -118,7 +126,7 @@ class Agent:
             known=card.id in KNOWN,
             rates=rates_of(card),
             control=thinking_control(thinking, keep, thinking_budget),
-            effort=effort,
+            effort=checked_effort(effort, card),
             max_tokens=max_tokens,
             sampling={name: value for name, value in sampling.items() if value is not None},
             limits=limits or Limits(),
@@ -148,7 +156,9 @@ class Agent:
                 "formula such as moonshot/web-search:latest"
             )
         self._output = None if output is None else output_of(output)
-        self._means = Lending(lambda: opened(self._equipment, self._plan))
+        self._means = Lending(
+            lambda: opened(self._equipment, self._plan), alone=_ENGINE_IN_USE if engine is not None else None
+        )
         self._kept = AsyncExitStack()
 
     async def run(self, task: Task, *, session: Keeper | None = None) -> Result:
@@ -199,6 +209,8 @@ class Agent:
             events.put_nowait(Failed(error.error))
 
     async def _run(self, task: Task, session: Keeper | None, emit: Emit) -> Result:
+        if isinstance(session, str | os.PathLike):
+            raise SettingsError(f"session is {session!r}; expected a session that is open: moonbase.Session.open(...)")
         keeper = session or Session.in_memory(model=self._plan.model, instructions=self._plan.instructions)
         asked = _messages(task)
         if not asked and (not keeper.messages or _is_answered(keeper.messages[-1])):
@@ -214,6 +226,18 @@ class Agent:
 
 
 async def _unheard(event: AgentEvent) -> None: ...
+
+
+def _check(instructions: object, engine: object, tools: object) -> None:
+    """What is easily mistaken for something else; raises `SettingsError`."""
+    if not isinstance(instructions, str):
+        raise SettingsError(f"instructions is {instructions!r}; expected text, the first argument; tools come after it")
+    if isinstance(engine, str | os.PathLike | type):
+        raise SettingsError(
+            f"engine is {engine!r}; expected an engine, as moonbase.engines.opening.open_gguf(path) makes one"
+        )
+    if isinstance(tools, str) or not isinstance(tools, Iterable):
+        raise SettingsError(f"tools is {tools!r}; expected a list, also of one")
 
 
 def _sorted(tools: Iterable[Tooling]) -> tuple[tuple[Formula, ...], tuple[str, ...], tuple[MCPServer, ...]]:
@@ -241,11 +265,17 @@ def _sorted(tools: Iterable[Tooling]) -> tuple[tuple[Formula, ...], tuple[str, .
 
 
 def _messages(task: Task) -> list[Message]:
+    """Raises `SettingsError` for what is no task."""
     if task is None:
         return []
-    if isinstance(task, Message):
-        return [task]
-    return [Message("user", task if isinstance(task, str) else list(task))]
+    message = task if isinstance(task, Message) else Message("user", cast("Any", task))
+    try:
+        return [msgspec.convert(msgspec.to_builtins(message, builtin_types=(bytes, bytearray)), Message)]
+    except (msgspec.ValidationError, TypeError) as error:
+        raise SettingsError(
+            f"the task cannot be used: {error}; expected text, a moonbase.Message, or a list of parts such as "
+            '{"type": "text", "text": "..."}; earlier messages belong into a session'
+        ) from None
 
 
 def _is_answered(last: Message) -> bool:

@@ -40,9 +40,20 @@ def rates_of(card: ModelCard) -> Rates | None:
 
 
 def thinking_control(thinking: bool | None, keep: str | None, budget: int | None) -> ThinkingControl | None:
-    """The `thinking` of a request; None where nothing is asked for, and the model's own default holds."""
+    """The `thinking` of a request; None where nothing is asked for, and the model's own default holds. Raises
+    `SettingsError` for a switch that is none."""
+    if thinking not in (None, True, False):
+        raise SettingsError(f"thinking is {thinking!r}; expected True, False or None, the model's default")
     if thinking is None and keep is None and budget is None:
         return None
+    kind = "enabled" if thinking in (None, True) else "disabled"
     if keep is None:
-        return ThinkingControl("disabled" if thinking is False else "enabled", budget_tokens=budget)
-    return ThinkingControl("disabled" if thinking is False else "enabled", keep, budget_tokens=budget)
+        return ThinkingControl(kind, budget_tokens=budget)
+    return ThinkingControl(kind, keep, budget_tokens=budget)
+
+
+def checked_effort(effort: str | None, card: ModelCard) -> str | None:
+    """`effort`; raises `SettingsError` for one that the model would take for its default without a word."""
+    if effort is not None and card.efforts is not None and effort not in card.efforts.valid:
+        raise SettingsError(f"effort is {effort!r}; {card.id} has {', '.join(card.efforts.valid)}")
+    return effort

@@ -130,7 +130,7 @@ def _head(data: bytes) -> tuple[Header | None, str]:
 
 def _not_one(name: str, matches: list[Summary], folder: Path) -> str:
     if not matches:
-        return f"there is no session {name!r} in {folder}, and no such file; `moonbase sessions` lists them"
+        return f"there is no session {name!r} in {folder}, and no such file; `moonbase sessions list` shows them"
     told = ", ".join(one.name for one in matches[:5])
     return (
         f"{name!r} may be any of {len(matches)} sessions ({told}{', ...' if len(matches) > 5 else ''}); say more of it"

@@ -36,7 +36,7 @@ left with Ctrl-C.
     is_flag=False,
     flag_value="last",
     metavar="[NAME]",
-    help="Go on with a saved conversation: the last one, or that of this name (`moonbase sessions`).",
+    help="Go on with a saved conversation: the last one, or that of this name (`moonbase sessions list`).",
 )
 @click.option("--save/--no-save", default=True, help="Keep the conversation in the data directory.")
 @click.option("--fold", "folded", is_flag=True, help="Show reasoning as one line.")

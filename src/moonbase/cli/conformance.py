@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from moonbase.cli.amounts import Positive
+
 _EPILOG = """\b
 Examples:
   moonbase conformance http://127.0.0.1:8000 --key any --model kimi-k2.6
@@ -38,7 +40,7 @@ Exit code: 0 nothing failed, 1 something did, 3 the server cannot be asked.
 @click.option(
     "--timeout",
     default=120.0,
-    type=click.FloatRange(0, min_open=True),
+    type=Positive(),
     show_default=True,
     help="Seconds that an answer may take.",
 )

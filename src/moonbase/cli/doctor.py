@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from moonbase.cli.amounts import Positive
 from moonbase.cli.where import address_options
 
 _EPILOG = """\b
@@ -30,7 +31,7 @@ Exit code: 0 nothing failed, 1 something did.
 @click.option("--only", multiple=True, metavar="PATTERN", help="A part or glob of check names; repeatable.")
 @click.option("--deep", is_flag=True, help="Also what takes long: the checksums of large model files.")
 @click.option("--network", is_flag=True, help="Also whether the internet can be reached.")
-@click.option("--timeout", type=click.FloatRange(0, min_open=True), help="Seconds that each check may take.")
+@click.option("--timeout", type=Positive(), help="Seconds that each check may take.")
 @click.option("--json", "wants_json", is_flag=True, help="Print one JSON object.")
 def command(**options: Any) -> None:
     """Look at this installation: packages, keys, ports, models, engines, the sandbox, the data, upstreams."""

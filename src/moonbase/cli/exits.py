@@ -85,7 +85,8 @@ def _refusal(error: ApiError) -> Ending:
     if isinstance(error, InvalidAuthentication | MissingApiKey | PermissionDenied):
         return Ending(f"the server does not accept the API key: {_line(error)}; set MOONSHOT_API_KEY", UNUSABLE)
     if isinstance(error, NotFound):
-        return Ending(f"{_line(error)}; `moonbase models` lists what the server has", UNUSABLE)
+        lists = "moonbase tools list" if "formula" in _line(error) else "moonbase models"
+        return Ending(f"{_line(error)}; `{lists}` lists what the server has", UNUSABLE)
     return Ending(f"{_line(error)} ({error.type})", FAILED)
 
 

@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from moonbase.cli.amounts import Positive
 from moonbase.cli.where import address_options
 
 _EPILOG = """\b
@@ -17,7 +18,7 @@ Examples:
   moonbase replay last --against kimi-k2.7-code --base-url http://127.0.0.1:8000
                                                 what another model answers at each step
 \b
-SESSION is a file, a name that `moonbase sessions` lists, how one begins, or "last". Turns count from 1.
+SESSION is a file, a name that `moonbase sessions list` shows, how one begins, or "last". Turns count from 1.
 Exit code: 0 shown (with --against: every answer is the same), 1 there is no such session, it is damaged, or an answer
 differs, 2 wrong arguments, 3 the server cannot be used.
 """
@@ -29,7 +30,7 @@ differs, 2 wrong arguments, 3 the server cannot be used.
 @click.option("--to", "last", type=click.IntRange(1), metavar="TURN", help="The last turn to show.")
 @click.option(
     "--speed",
-    type=click.FloatRange(0, min_open=True),
+    type=Positive(),
     metavar="TIMES",
     help="Show it as it came, so many times as fast; without it, at once.",
 )

@@ -114,6 +114,11 @@ def _declared(index: int, tool: Tool) -> Iterator[tuple[str, Function]]:
     yield tool.function.name, tool.function
 
 
+def is_function_name(name: str) -> bool:
+    """Whether the API takes a function of this name (contract.md 6.4)."""
+    return _NAME.match(name) is not None
+
+
 def _check_name(name: str, pattern: re.Pattern[str]) -> None:
     if not pattern.match(name):
         raise InvalidRequest(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import msgspec
 
@@ -20,6 +22,7 @@ from moonbase.engines.http.dialect import DialectName
 from moonbase.tools.mcp.server import McpServer
 from moonbase.tools.official.web_search import URI as WEB_SEARCH
 
+_UNKNOWN = re.compile(r"unknown field `(.*?)`(?: - at `(.*)`)?\Z")
 EngineKind = Literal["bundled", "gguf", "scripted", "http", "chaos"]
 AtLeastOne = Annotated[int, msgspec.Meta(ge=1)]
 MissingReasoning = Literal["restore", "strict", "ignore"]
@@ -175,9 +178,29 @@ def load_settings(path: Path) -> Settings:
     try:
         return msgspec.toml.decode(path.read_bytes(), type=Settings)
     except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"the configuration file {path} is wrong: {error}") from error
+        raise SettingsError(f"the configuration file {path} is wrong: {error}{_known(str(error))}") from error
     except OSError as error:
         raise SettingsError(f"the configuration file {path} cannot be read: {error.strerror}") from error
+
+
+def _known(error: str) -> str:
+    """Of an unknown setting: those that there are at its place, those nearest to it first."""
+    unknown = _UNKNOWN.search(error)
+    if unknown is None:
+        return ""
+    table: Any = Settings
+    for name in re.findall(r"\.(\w+)", unknown[2] or ""):
+        table = _table(get_type_hints(table)[name])
+    names = list(table.__struct_fields__)
+    near = get_close_matches(unknown[1], names)
+    return f"; did you mean {' or '.join(near)}?" if near else f"; there are {', '.join(names)}"
+
+
+def _table(hint: Any) -> Any:
+    """The struct that a setting of this type holds, alone or several of them."""
+    if hasattr(hint, "__struct_fields__"):
+        return hint
+    return next((table for each in get_args(hint) if (table := _table(each)) is not None), None)
 
 
 def parse_limits(words: Iterable[str]) -> LimitsSettings:

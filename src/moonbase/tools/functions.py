@@ -20,7 +20,7 @@ from typing import Any, TypeVar, overload
 import msgspec
 
 from moonbase.contract.errors import SettingsError
-from moonbase.contract.tools import Function
+from moonbase.contract.tools import Function, is_function_name
 from moonbase.tools.docstrings import described
 from moonbase.tools.parameters import Parameters
 from moonbase.tools.threads import Threads
@@ -88,7 +88,7 @@ def formula_of(*functions: Callable[..., Any], uri: str | None = None, protected
         if len(functions) != 1:
             raise TypeError("formula_of needs a uri for several functions, as in uri='acme/weather:latest'")
         mark = _mark(functions[0])
-        uri = mark.uri or f"local/{mark.name or functions[0].__name__}:latest"
+        uri = mark.uri or f"local/{_name(functions[0])}:latest"
         protected = protected or mark.protected
     made = [_FunctionTool(function) for function in functions]
     by_name = {each.declared.name: each for each in made}
@@ -114,18 +114,35 @@ class _FunctionTool:
         self._parameters = Parameters(function)
         self._threads = None if inspect.iscoroutinefunction(function) else Threads()
         self.declared = Function(
-            name=mark.name or function.__name__,
+            name=_name(function),
             description=mark.description or described(function.__doc__).summary or None,
             parameters=self._parameters.schema,
         )
 
     async def run(self, context: CallContext, arguments: Arguments) -> str:
         call = partial(self._function, **self._parameters.arguments(context, arguments))
-        return _text(await self._threads.run(call) if self._threads else await call())
+        value: Any = await self._threads.run(call) if self._threads else call()
+        # A plain function may return a coroutine, as one that wraps an `async def` does.
+        return _text(await value if inspect.isawaitable(value) else value)
 
 
 def _mark(function: Callable[..., Any]) -> _Mark:
     return getattr(function, _MARK, None) or _Mark()
+
+
+def _name(function: Callable[..., Any]) -> str:
+    """What the model calls it. Raises `SettingsError` for what has no name, or one that no model can call."""
+    own: Any = getattr(function, "__name__", None)
+    if not isinstance(own, str):
+        raise SettingsError(f"{function!r} has no name for a model to call; write a function around it with def")
+    name = _mark(function).name or own
+    if not is_function_name(name):
+        raise SettingsError(
+            f"tool {function.__qualname__!r} of {function.__module__}: a model cannot call a function {name[:80]!r}: "
+            "its name must start with a letter and have letters, digits, underscores and dashes alone (256 at most); "
+            "give it one with @tool(name=...)"
+        )
+    return name
 
 
 def _text(value: object) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, cast, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -15,6 +17,10 @@ from moonbase.tools.portable import Schema, portable
 from moonbase.tools.tool import CallContext, ToolError
 
 _REFERENCE = "#/$defs/{name}"
+_ANYTHING = "moonbase:anything"
+"""Marks a schema without words, which msgspec takes for none."""
+_FOREIGN = re.compile(r"schema_hook.*\btype <class '([^']+)'> is not supported", re.DOTALL)
+"""How msgspec says it of any class, for those who write encoders."""
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
@@ -29,7 +35,7 @@ class Parameters:
         schema: Schema = {"type": "object", "properties": {}}
         named: dict[str, Schema] = {}
         words = described(function.__doc__).parameters
-        for parameter in inspect.signature(function).parameters.values():
+        for parameter in self._signature(function):
             hint = self._hint(parameter)
             if hint is CallContext:
                 self._contexts.append(parameter.name)
@@ -56,10 +62,18 @@ class Parameters:
 
     def _convert(self, given: Mapping[str, Any]) -> Any:
         try:
-            return msgspec.convert(given, self._decoded, dec_hook=_decode)
+            return msgspec.convert(given, self._decoded, dec_hook=_decode, str_keys=True)
         except msgspec.ValidationError:
             # To a JSON schema 3.0 is an integer, and models write it.
-            return msgspec.convert(_whole(given), self._decoded, dec_hook=_decode)
+            return msgspec.convert(_whole(given), self._decoded, dec_hook=_decode, str_keys=True)
+
+    def _signature(self, function: Callable[..., Any]) -> Iterable[inspect.Parameter]:
+        try:
+            return inspect.signature(function).parameters.values()
+        except ValueError:  # some that are written in C
+            raise SettingsError(
+                f"{self._where} does not say what it takes; write a function around it with def"
+            ) from None
 
     def _resolved(self, function: Callable[..., Any]) -> dict[str, Any]:
         try:
@@ -111,7 +125,7 @@ def _schema(where: str, hint: Any) -> tuple[Schema, dict[str, Schema]]:
     try:
         (schema,), named = msgspec.json.schema_components([hint], schema_hook=_model_schema, ref_template=_REFERENCE)
     except (TypeError, NotImplementedError, ValueError, NameError) as error:
-        raise SettingsError(f"{where}: {_shown(hint)} cannot be a JSON schema: {_line(str(error))}") from None
+        raise SettingsError(f"{where}: {_shown(hint)} cannot be a JSON schema: {_reason(error)}") from None
     named = {name: portable(definition) for name, definition in named.items()}
     schema = portable(schema)
     for definition in [schema, *list(named.values())]:
@@ -119,11 +133,20 @@ def _schema(where: str, hint: Any) -> tuple[Schema, dict[str, Schema]]:
     return schema, named
 
 
+def _reason(error: Exception) -> str:
+    foreign = _FOREIGN.search(str(error))
+    if foreign is None:
+        return _line(str(error))
+    return f"JSON has nothing like {foreign[1]}; take what it has, such as str, and make one of it in the function"
+
+
 def _hoist(schema: Any, named: dict[str, Schema]) -> None:
-    """Move the definitions that a model brings with its own schema to the root, where references look for them."""
+    """Move the definitions that a model brings with its own schema to the root, where references look for them, and
+    take our marks away."""
     if isinstance(schema, dict):
         node = cast("Schema", schema)
         named |= node.pop("$defs", {})
+        node.pop(_ANYTHING, None)
         for value in node.values():
             _hoist(value, named)
     elif isinstance(schema, list):
@@ -134,7 +157,7 @@ def _hoist(schema: Any, named: dict[str, Schema]) -> None:
 def _model_schema(kind: type) -> Schema:
     """The schema of a pydantic model; `object` may be any value."""
     if kind is object:
-        return {}
+        return {_ANYTHING: True}
     if hasattr(kind, "model_json_schema"):
         return cast("Any", kind).model_json_schema()
     raise NotImplementedError
@@ -160,8 +183,10 @@ def _default(value: Any) -> Schema:
     if value is inspect.Parameter.empty or value is None:
         return {}
     try:
-        return {"default": msgspec.to_builtins(value, str_keys=True)}
-    except (TypeError, NotImplementedError):
+        default = msgspec.to_builtins(value, str_keys=True)
+        json.dumps(default, allow_nan=False)
+        return {"default": default}
+    except (TypeError, ValueError, NotImplementedError):
         return {}  # a value that JSON does not have; that the parameter can be left out is known without it
 
 

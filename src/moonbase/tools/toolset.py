@@ -20,7 +20,7 @@ from moonbase.contract.tools import Function, Tool, check_tools
 from moonbase.tools.formula import FormulaList, ToolList, formula_row, tool_list
 from moonbase.tools.tool import Formula
 
-_URI = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*:[\w.-]+\Z", re.ASCII)
+_URI = re.compile(r"[A-Za-z0-9][\w.-]*/\w[\w.-]*:[\w.-]+\Z", re.ASCII)
 
 
 class Collision(SettingsError):

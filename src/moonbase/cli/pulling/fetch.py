@@ -145,8 +145,10 @@ class Fetch:
             after = min(float(asked), _PATIENCE) if asked.isdigit() else 0.0
             raise Lost(f"{host} answers with the status {status}", after=after)
         if status in (401, 403):
-            token = "HF_TOKEN is not accepted there" if self._web.has_token else "set HF_TOKEN"
-            raise Unusable(f"{host} does not give {remote.name} away (status {status}); {token}")
+            todo = "fetch it by other means, and give its path to --model"
+            if self._web.is_hub(str(reply.url)):
+                todo = "HF_TOKEN is not accepted there" if self._web.has_token else "set HF_TOKEN"
+            raise Unusable(f"{host} does not give {remote.name} away (status {status}); {todo}")
         if status in (404, 410):
             raise Unusable(f"{host} has no file {remote.name} (status {status})")
         raise Unusable(f"{host} answers with the status {status}")

@@ -33,6 +33,10 @@ class Web:
         self._token = token
         self._http = httpx.Client(timeout=timeout, follow_redirects=False)
 
+    def is_hub(self, url: str) -> bool:
+        """Whether it is the hub that is asked there."""
+        return _origin(url) == _origin(self.endpoint)
+
     def close(self) -> None:
         self._http.close()
 
@@ -53,7 +57,7 @@ class Web:
     @contextmanager
     def _one(self, url: str, headers: Mapping[str, str]) -> Generator[httpx.Response]:
         sent = {"User-Agent": f"moonbase/{__version__}", "Accept-Encoding": "identity", **headers}
-        if self._token and _origin(url) == _origin(self.endpoint):
+        if self._token and self.is_hub(url):
             sent["Authorization"] = f"Bearer {self._token}"
         try:
             with self._http.stream("GET", url, headers=sent) as reply:

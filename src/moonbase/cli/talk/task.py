@@ -198,7 +198,7 @@ def _schema(path: Path | None) -> Any:
     if path is None:
         return None
     try:
-        return msgspec.json.decode(path.read_bytes())
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
     except (OSError, msgspec.DecodeError) as error:
         raise SettingsError(f"--output-schema {path}: {getattr(error, 'strerror', None) or error}") from None
 

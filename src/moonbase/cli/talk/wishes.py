@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from moonbase.cli.amounts import Positive
 from moonbase.cli.where import LOCAL_BASE_URL, Where, address_options, read_where
 
 DEFAULT_MODEL = "kimi-k2.6"
@@ -96,6 +97,6 @@ _OPTIONS = (
     click.option("--mcp", multiple=True, metavar="NAME=COMMAND|URL", help="The tools of an MCP server; repeatable."),
     click.option("--max-tokens", type=click.IntRange(1), help="Tokens that one answer may have."),
     click.option("--max-steps", type=click.IntRange(1), help="How often the model may be asked in one task."),
-    click.option("--timeout", type=click.FloatRange(0, min_open=True), help="Seconds that one task may take."),
+    click.option("--timeout", type=Positive(), help="Seconds that one task may take."),
     click.option("--retries", type=click.IntRange(0), help="How often a failed step is asked for again.  [default: 5]"),
 )

@@ -136,8 +136,11 @@ class Client:
 
 
 def _why(error: OSError | UnicodeError) -> str:
-    """asyncio puts the address in the place of the system's words; those of TLS have numbers of their own."""
-    number = error.errno if isinstance(error, OSError) and not isinstance(error, ssl.SSLError) else None
+    """asyncio puts the address in the place of the system's words, and TLS its own number in the place of theirs."""
+    if isinstance(error, ssl.SSLError):
+        reason = getattr(error, "verify_message", None) or (error.reason or str(error)).replace("_", " ").lower()
+        return f"the TLS handshake failed: {reason}"
+    number = error.errno if isinstance(error, OSError) else None
     if number is not None and number > 0:
         return os.strerror(number)
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
