@@ -6,13 +6,16 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator
 from functools import partial
+from typing import Protocol
 
 import msgspec
 
+from moonbase.accounts.quotas import Quotas
+from moonbase.contract.cards import Price
 from moonbase.contract.chunks import ChunkWriter
 from moonbase.contract.engine import at_once
 from moonbase.contract.errors import ClientClosed, InvalidRequest, UnexpectedOutput
-from moonbase.contract.events import Event, Failed
+from moonbase.contract.events import Event, Failed, Usage
 from moonbase.contract.fold import Fold, unfinished
 from moonbase.contract.loop import read_turns, with_loop
 from moonbase.contract.request import ChatRequest, StreamOptions
@@ -25,6 +28,7 @@ from moonbase.server.journal import Entry
 from moonbase.server.platform import Platform, Served
 from moonbase.server.preparing import Preparation, Prepared
 from moonbase.server.stream import Take, each, together
+from moonbase.server.traffic import Traffic
 from moonbase.server.wire import EVENT_STREAM, JSON, NO_CACHE, Headers, off_loop
 from moonbase.tools.calls import Calls
 from moonbase.tools.loop import ToolLoop
@@ -34,21 +38,39 @@ from moonbase.tools.tool import CallContext
 _encode = msgspec.json.Encoder().encode
 
 
+class Charge(Protocol):
+    """Takes what an answer has cost: `Ledger.charge`, or whoever puts it off."""
+
+    def __call__(self, owner: str, model: str, price: Price, usage: Usage, *, searches: int = 0) -> None: ...
+
+
 class ChatCompletions:
     """Answers one request; raises `ApiError` for whatever fails before the first byte."""
 
     def __init__(self, platform: Platform) -> None:
+        self.traffic = Traffic()
         self._platform = platform
         self._preparation = Preparation(platform)
 
     async def __call__(self, exchange: Exchange, *, owner: str, entry: Entry) -> None:
         platform = self._platform
         data = await exchange.read(limit=platform.max_body, patience=platform.patience)
+        with self.traffic:
+            await self._answer(data, exchange, owner, entry, platform.quotas, platform.ledger.charge)
+
+    async def in_background(self, data: bytes, exchange: Exchange, *, owner: str, entry: Entry, charge: Charge) -> None:
+        """As a request with the body `data` for which nobody waits: it counts towards no limit of its key."""
+        await self._answer(data, exchange, owner, entry, None, charge)
+
+    async def _answer(
+        self, data: bytes, exchange: Exchange, owner: str, entry: Entry, quotas: Quotas | None, charge: Charge
+    ) -> None:
+        platform = self._platform
         prepared = await self._preparation.read(data, owner=owner, entry=entry)
         _check_engine(prepared.served, prepared.request)
         await check_balance(platform.ledger, owner)
-        admission = await admit(platform.quotas, owner, prepared.request, entry)
-        answer = _Answer(platform, prepared, owner, entry, exchange, admission)
+        admission = await admit(quotas, owner, prepared.request, entry)
+        answer = _Answer(platform, prepared, owner, entry, exchange, admission, charge)
         try:
             await (answer.stream(prepared.options) if prepared.streams else answer.whole())
         except (ClientClosed, asyncio.CancelledError):
@@ -69,10 +91,12 @@ class _Answer:
         entry: Entry,
         exchange: Exchange,
         admission: Admission | None,
+        charge: Charge,
     ) -> None:
         self._platform, self._served, self._request = platform, prepared.served, prepared.request
         self._plan = prepared.plan
         self._owner, self._entry, self._exchange, self._admission = owner, entry, exchange, admission
+        self._charge = charge
         # A name and no secret, so the system is not asked for randomness, which takes longer than a frame.
         self._id = f"chatcmpl-{random.getrandbits(96):024x}"
         self._created = int(platform.clock())
@@ -198,7 +222,7 @@ class _Answer:
         if not self._charged and charges:
             self._charged = True
             card = self._served.card
-            charge = self._platform.ledger.charge
+            charge = self._charge
             for usage in charges[:-1]:
                 charge(self._owner, card.id, card.price, usage)
             charge(self._owner, card.id, card.price, charges[-1], searches=self._fold.handed_out(WEB_SEARCH))

@@ -1,0 +1,330 @@
+"""Batches, answered in the background by the path of chat completions (contract.md 5.5).
+
+Each batch is run by one process, which has a claim on it, from status to status; what came of a request is in the index
+before anybody is told and before it is charged. So a process that ends, in whatever way, leaves a batch that another
+start takes up where it stood: what was under way is asked again, and nothing is answered or charged twice.
+
+Requests of all batches share a few places, which the batches take in turn. One begins when no caller waits for an
+answer, or when it has waited long enough for such a moment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
+from functools import partial
+from itertools import islice
+from typing import TypeVar
+
+import msgspec
+from msgspec.structs import replace
+
+from moonbase.accounts.batch_index import Outcome, Record, Result
+from moonbase.accounts.batches import Claim
+from moonbase.accounts.money import BATCH_PERCENT
+from moonbase.contract.batches import (
+    ENDED,
+    LineError,
+    LineErrors,
+    LineResponse,
+    RequestCounts,
+    RequestLine,
+    ResultLine,
+    Unanswered,
+    check_lines,
+    request_lines,
+    unanswered,
+)
+from moonbase.contract.cards import Price
+from moonbase.contract.errors import (
+    ApiError,
+    EngineOverloaded,
+    InvalidRequest,
+    RateLimited,
+    ServerError,
+    Unavailable,
+)
+from moonbase.contract.events import Usage
+from moonbase.server.batch_exchange import BatchExchange
+from moonbase.server.chat import ChatCompletions
+from moonbase.server.journal import Entry
+from moonbase.server.platform import Platform
+
+logger = logging.getLogger("moonbase.server")
+
+T = TypeVar("T")
+
+LOOK = 5.0
+"""Seconds between two looks at what other processes have left or asked for."""
+MOST_RUNS = 16
+"""Batches that are under way at once; further ones stay as they are until one of them has ended."""
+_AT_ONCE = 1000
+"""Results that are written in one go."""
+_UNBATCHED = "kimi-k3"
+_AGAIN = (EngineOverloaded, RateLimited, Unavailable)
+"""Failures that have nothing to do with the request."""
+
+
+class BatchRunner:
+    """Runs the batches of `platform`; `look` when there is a new one, or one is to be cancelled."""
+
+    def __init__(self, platform: Platform, chat: ChatCompletions) -> None:
+        self._platform, self._store, self._chat = platform, platform.batches, chat
+        self._pace = platform.batch_pace
+        self._places = asyncio.Semaphore(self._pace.at_once)
+        self._runs: dict[str, tuple[asyncio.Task[None], asyncio.Event]] = {}
+        self._looking = asyncio.Event()
+        self._watching: asyncio.Task[None] | None = None
+
+    def open(self) -> None:
+        """Go on with what has not ended. Everything else must be ready."""
+        self._watching = asyncio.create_task(self._watch())
+
+    async def close(self) -> None:
+        """Leave batches as they are, for the next start."""
+        tasks = [task for task, _ in self._runs.values()]
+        if self._watching is not None:
+            tasks.append(self._watching)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    def look(self) -> None:
+        """There is something new in the store."""
+        self._looking.set()
+
+    async def _watch(self) -> None:
+        while True:
+            self._looking.clear()
+            try:
+                await self._look_through()
+            except ServerError:
+                pass  # the store has said why; it is asked again soon
+            except Exception:
+                logger.exception("batches cannot be looked through")
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK):
+                    await self._looking.wait()
+
+    async def _look_through(self) -> None:
+        for record in await self._store.under_way():
+            batch = record.batch
+            cancelling = batch.status == "cancelling"
+            if batch.id in self._runs:
+                if cancelling:
+                    self._runs[batch.id][1].set()
+            elif cancelling or len(self._runs) < MOST_RUNS:
+                claim = self._store.claim(batch.id)
+                if claim is not None:
+                    stop = asyncio.Event()
+                    self._runs[batch.id] = asyncio.create_task(self._run(batch.id, stop, claim)), stop
+
+    async def _run(self, batch_id: str, stop: asyncio.Event, claim: Claim) -> None:
+        """One batch, to its end. Where the disk fails it stays as it is, and is taken up again."""
+        try:
+            record = await self._store.read(batch_id)
+            while record.batch.status not in ENDED:
+                record = await self._step(record, stop)
+            self.look()  # another may begin
+        except Exception:
+            logger.exception("batch %s stands still; it is tried again", batch_id)
+        finally:
+            claim.release()
+            del self._runs[batch_id]
+
+    async def _step(self, record: Record, stop: asyncio.Event) -> Record:
+        match record.batch.status:
+            case "validating":
+                return await self._validate(record)
+            case "in_progress":
+                return await self._answer(record, stop)
+            case _:
+                return await self._finish(record)
+
+    async def _validate(self, record: Record) -> Record:
+        total, errors = await asyncio.to_thread(self._check, record.batch.id)
+        return await self._store.change(record.batch.id, partial(_checked, total, errors, self._now()))
+
+    def _check(self, batch_id: str) -> tuple[int, list[LineError]]:
+        with self._store.open_input(batch_id) as file:
+            return check_lines(file, self._check_model)
+
+    def _check_model(self, model: str) -> None:
+        self._platform.model(model)
+        if model == _UNBATCHED:
+            raise InvalidRequest(f"Invalid request: the model {model} is not available for batches")
+
+    async def _answer(self, record: Record, stop: asyncio.Event) -> Record:
+        """Every request that has no result; or until the batch expires or is cancelled."""
+        expires_at = record.batch.expires_at or 0
+        left = expires_at - self._platform.clock()
+        answering = asyncio.create_task(self._answer_lines(record))
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            if left > 0:
+                await asyncio.wait((answering, stopping), timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (answering, stopping):
+                task.cancel()
+            await asyncio.wait((answering,))
+        outcome: Outcome = "expired"
+        if not answering.cancelled():
+            answering.result()
+            outcome = "completed"
+        return await self._store.change(record.batch.id, partial(_finalizing, outcome, self._now()))
+
+    async def _answer_lines(self, record: Record) -> None:
+        answered = await asyncio.to_thread(self._store.answered, record.batch.id)
+        with await asyncio.to_thread(self._store.open_input, record.batch.id) as file:
+            lines = request_lines(file)
+            async with asyncio.TaskGroup() as group:
+                while (line := await asyncio.to_thread(_next, lines, answered)) is not None:
+                    await self._places.acquire()
+                    task = group.create_task(self._answer_line(record, line))
+                    # Not in the task itself: one that is cancelled before it begins never comes to its end.
+                    task.add_done_callback(lambda _: self._places.release())
+
+    async def _answer_line(self, record: Record, line: RequestLine) -> None:
+        charges: list[Callable[[], None]] = []
+        result = None
+        for pause in self._pace.pauses:
+            result = await self._asked(record, line, charges)
+            if result is not None:
+                break
+            await asyncio.sleep(pause)
+        if result is None:
+            result = await self._asked(record, line, charges, last=True)
+        if result is not None:
+            await _whole(asyncio.to_thread(self._keep, record.batch.id, result, charges))
+
+    async def _asked(
+        self, record: Record, line: RequestLine, charges: list[Callable[[], None]], *, last: bool = False
+    ) -> Result | None:
+        """None where the engine cannot answer now; the `last` time that is a result too."""
+        await self._turn()
+
+        def charge(owner: str, model: str, price: Price, usage: Usage, *, searches: int = 0) -> None:
+            ledger = self._platform.ledger
+            charges.append(partial(ledger.charge, owner, model, price, usage, searches=searches, percent=BATCH_PERCENT))
+
+        exchange = BatchExchange()
+        entry = Entry("BATCH", f"{record.batch.id}/{line.number}")
+        try:
+            await self._chat.in_background(line.body, exchange, owner=record.owner, entry=entry, charge=charge)
+        except ApiError as error:
+            entry.status, entry.error = error.status, error.type
+            if isinstance(error, _AGAIN) and not last:
+                return None
+            exchange.respond(error.status, error.encode(), [])
+        except Exception as error:
+            logger.error("a request of a batch failed unexpectedly", exc_info=error)
+            failure = ServerError("the server failed unexpectedly; its log has the request id of this answer")
+            entry.status, entry.error = failure.status, failure.type
+            exchange.respond(failure.status, failure.encode(), [])
+        finally:
+            entry.write()
+        response = LineResponse(status_code=exchange.status, request_id=entry.trace_id, body=msgspec.Raw(exchange.body))
+        return Result(line.number, exchange.status != 200, _written(line.custom_id, response=response))
+
+    async def _turn(self) -> None:
+        """Wait until nobody else does."""
+        await self._chat.traffic.quiet(self._pace.patience)
+        if self._platform.drain.draining:
+            await asyncio.Event().wait()  # until the server closes
+
+    def _keep(self, batch_id: str, result: Result, charges: list[Callable[[], None]]) -> None:
+        """On a thread. What is not charged where the process is killed in between, was the server's to lose."""
+        if self._store.add_results(batch_id, [result]):
+            for charge in charges:
+                charge()
+
+    async def _finish(self, record: Record) -> Record:
+        """Write the files of a batch, of which nothing is under way any more."""
+        batch = record.batch
+        output = errors = False
+        if batch.in_progress_at is not None:
+            await _whole(asyncio.to_thread(self._give_up, record))
+            output, errors = [
+                await _whole(
+                    self._platform.files.write(
+                        record.owner,
+                        file_id,
+                        self._store.results(batch.id, failed=failed),
+                        filename=f"{batch.id}_{name}.jsonl",
+                        purpose="batch_output",
+                    )
+                )
+                for failed, file_id, name in (
+                    (False, record.output_id, "output"),
+                    (True, record.error_id, "error"),
+                )
+            ]
+        return await self._store.change(batch.id, partial(_ended, output, errors, self._now()))
+
+    def _give_up(self, record: Record) -> None:
+        """On a thread: requests that have no result yet get none any more."""
+        batch_id = record.batch.id
+        why = unanswered("batch_cancelled" if record.batch.status == "cancelling" else "batch_expired")
+        answered = self._store.answered(batch_id)
+        with self._store.open_input(batch_id) as file:
+            lines = request_lines(file)
+            while some := list(islice(iter(partial(_next, lines, answered), None), _AT_ONCE)):
+                results = [Result(line.number, True, _written(line.custom_id, error=why)) for line in some]
+                self._store.add_results(batch_id, results)
+
+    def _now(self) -> int:
+        return int(self._platform.clock())
+
+
+async def _whole(work: Awaitable[T]) -> T:
+    """What `work` gives; it comes to its end also where whoever waits for it is cancelled."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait((task,))
+        raise
+
+
+def _next(lines: Iterator[RequestLine], answered: set[int]) -> RequestLine | None:
+    return next((line for line in lines if line.number not in answered), None)
+
+
+def _written(custom_id: str, *, response: LineResponse | None = None, error: Unanswered | None = None) -> bytes:
+    line = ResultLine(id=f"batch_req_{secrets.token_hex(12)}", custom_id=custom_id, response=response, error=error)
+    return msgspec.json.encode(line) + b"\n"
+
+
+def _checked(total: int, errors: list[LineError], now: int, record: Record) -> Record:
+    batch = record.batch
+    if batch.status != "validating":
+        return record
+    if errors:
+        return replace(record, batch=replace(batch, status="failed", failed_at=now, errors=LineErrors(data=errors)))
+    counts = RequestCounts(total=total)
+    return replace(record, batch=replace(batch, status="in_progress", in_progress_at=now, request_counts=counts))
+
+
+def _finalizing(outcome: Outcome, now: int, record: Record) -> Record:
+    if record.batch.status != "in_progress":
+        return record
+    return replace(record, outcome=outcome, batch=replace(record.batch, status="finalizing", finalizing_at=now))
+
+
+def _ended(output: bool, errors: bool, now: int, record: Record) -> Record:
+    batch = replace(
+        record.batch,
+        output_file_id=record.output_id if output else None,
+        error_file_id=record.error_id if errors else None,
+    )
+    if batch.status == "cancelling":
+        batch = replace(batch, status="cancelled", cancelled_at=now)
+    elif record.outcome == "expired":
+        batch = replace(batch, status="expired", expired_at=now)
+    else:
+        batch = replace(batch, status="completed", completed_at=now)
+    return replace(record, batch=batch)
