@@ -111,12 +111,14 @@ class Holding(ScriptedEngine):
         super().__init__()
         self._free = free
         self.asked: list[str] = []
+        self.background: list[bool] = []
         self.held = 0
         self.most = 0
         self.release = asyncio.Event()
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
         self.asked.append(request.messages[-1].text)
+        self.background.append(request.background)
         if self._free:
             self._free -= 1
         else:
@@ -532,6 +534,7 @@ async def test_a_batch_stands_behind_callers(tmp_path: Path) -> None:
         await waiting
         assert (await ended(server, batch))["status"] == "completed"
     assert engine.asked == ["caller", "a"]
+    assert engine.background == [False, True]
 
 
 async def test_a_server_that_never_rests_goes_on_with_batches(tmp_path: Path) -> None:
@@ -670,6 +673,19 @@ async def test_one_process_runs_a_batch(tmp_path: Path) -> None:
         done = await ended(second, batch)
         assert answers(await read(second, done["output_file_id"])) == said("a", "b", "c")
     assert Counter(other.asked) == Counter(["b", "c", "x"])
+
+
+async def test_another_process_cancels_a_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs it looks for that every few seconds."""
+    monkeypatch.setattr("moonbase.server.batch_runner.LOOK", 0.05)
+    engine = Holding(free=1)
+    async with running(make_platform(tmp_path, engine=engine)) as first, running(make_platform(tmp_path)) as second:
+        batch = await begin(first, lines("a", "b"))
+        await until(lambda: engine.held == 1)
+        assert (await cancel(second, batch)).json()["status"] == "cancelling"
+        done = await ended(second, batch)
+        assert (done["status"], engine.held) == ("cancelled", 0)
+        assert answers(await read(second, done["output_file_id"])) == said("a")
 
 
 async def test_output_has_room_whatever_the_limits_of_uploads(tmp_path: Path) -> None:

@@ -61,6 +61,7 @@ LOOK = 5.0
 """Seconds between two looks at what other processes have left or asked for."""
 MOST_RUNS = 16
 """Batches that are under way at once; further ones stay as they are until one of them has ended."""
+_REST = 60.0
 _AT_ONCE = 1000
 """Results that are written in one go."""
 _UNBATCHED = "kimi-k3"
@@ -131,7 +132,8 @@ class BatchRunner:
                 record = await self._step(record, stop)
             self.look()  # another may begin
         except Exception:
-            logger.exception("batch %s stands still; it is tried again", batch_id)
+            logger.exception("batch %s stands still, and is tried again in a minute", batch_id)
+            await asyncio.sleep(_REST)
         finally:
             claim.release()
             del self._runs[batch_id]
@@ -217,8 +219,10 @@ class BatchRunner:
             await self._chat.in_background(line.body, exchange, owner=record.owner, entry=entry, charge=charge)
         except ApiError as error:
             entry.status, entry.error = error.status, error.type
-            if isinstance(error, _AGAIN) and not last:
-                return None
+            if isinstance(error, _AGAIN):
+                await self._stay()  # it may be this server that cannot
+                if not last:
+                    return None
             exchange.respond(error.status, error.encode(), [])
         except Exception as error:
             logger.error("a request of a batch failed unexpectedly", exc_info=error)
@@ -233,8 +237,12 @@ class BatchRunner:
     async def _turn(self) -> None:
         """Wait until nobody else does."""
         await self._chat.traffic.quiet(self._pace.patience)
+        await self._stay()
+
+    async def _stay(self) -> None:
+        """Once the server leaves, do no more until it closes, which cancels who waits here."""
         if self._platform.drain.draining:
-            await asyncio.Event().wait()  # until the server closes
+            await asyncio.Event().wait()
 
     def _keep(self, batch_id: str, result: Result, charges: list[Callable[[], None]]) -> None:
         """On a thread. What is not charged where the process is killed in between, was the server's to lose."""

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Protocol
 
 import msgspec
+from msgspec.structs import replace
 
 from moonbase.accounts.quotas import Quotas
 from moonbase.contract.cards import Price
@@ -56,17 +57,20 @@ class ChatCompletions:
         platform = self._platform
         data = await exchange.read(limit=platform.max_body, patience=platform.patience)
         with self.traffic:
-            await self._answer(data, exchange, owner, entry, platform.quotas, platform.ledger.charge)
+            prepared = await self._preparation.read(data, owner=owner, entry=entry)
+            await self._answer(prepared, exchange, owner, entry, platform.quotas, platform.ledger.charge)
 
     async def in_background(self, data: bytes, exchange: Exchange, *, owner: str, entry: Entry, charge: Charge) -> None:
-        """As a request with the body `data` for which nobody waits: it counts towards no limit of its key."""
-        await self._answer(data, exchange, owner, entry, None, charge)
+        """As a request with the body `data` for which nobody waits: it stands behind others, and counts towards no
+        limit of its key."""
+        prepared = await self._preparation.read(data, owner=owner, entry=entry)
+        prepared = prepared._replace(request=replace(prepared.request, background=True))
+        await self._answer(prepared, exchange, owner, entry, None, charge)
 
     async def _answer(
-        self, data: bytes, exchange: Exchange, owner: str, entry: Entry, quotas: Quotas | None, charge: Charge
+        self, prepared: Prepared, exchange: Exchange, owner: str, entry: Entry, quotas: Quotas | None, charge: Charge
     ) -> None:
         platform = self._platform
-        prepared = await self._preparation.read(data, owner=owner, entry=entry)
         _check_engine(prepared.served, prepared.request)
         await check_balance(platform.ledger, owner)
         admission = await admit(quotas, owner, prepared.request, entry)

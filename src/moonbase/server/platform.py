@@ -48,7 +48,7 @@ class BatchPace:
 
     at_once: int = 2
     patience: float = 10.0
-    pauses: tuple[float, ...] = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
+    pauses: tuple[float, ...] = (1, 5, 30, 120, 600)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
