@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+import sqlite3
 from collections import Counter
 from collections.abc import AsyncGenerator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -521,6 +523,20 @@ async def test_few_at_once_and_batches_take_turns(tmp_path: Path) -> None:
     assert engine.asked.index("b1") < engine.asked.index("a3")
 
 
+async def test_many_batches_of_one_key_do_not_hold_up_another(tmp_path: Path) -> None:
+    engine = Holding()
+    async with running(make_platform(tmp_path, engine=engine, batch_pace=BatchPace(at_once=1))) as server:
+        many = [await begin(server, lines(f"{name}1", f"{name}2", f"{name}3")) for name in "abcd"]
+        one = await begin(server, lines("other"), key=OTHER)
+        await ended(server, one, "in_progress", key=OTHER)
+        assert [(await look(server, batch))["status"] for batch in many[2:]] == ["validating", "validating"]
+        engine.release.set()
+        for batch in many:
+            assert (await ended(server, batch))["request_counts"]["completed"] == 3
+        await ended(server, one, key=OTHER)
+    assert engine.asked.index("other") < 5
+
+
 async def test_a_batch_stands_behind_callers(tmp_path: Path) -> None:
     """While somebody waits for an answer no request of a batch begins."""
     engine = Holding()
@@ -616,6 +632,31 @@ async def test_a_graceful_stop_fails_nothing(tmp_path: Path) -> None:
         assert answers(await read(server, done["output_file_id"])) == said("a", "b", "c")
 
 
+async def test_a_key_that_was_taken_away_asks_no_more(tmp_path: Path) -> None:
+    """Its batches stand still; they go on when it is back, and expire when their time has come."""
+    clock, engine = Clock(), Holding(free=1)
+    async with running(make_platform(tmp_path, engine=engine, keys=(KEY,), clock=clock)) as server:
+        batch = await begin(server, lines("a", "b"))
+        late = await begin(server, lines("c"), completion_window="12h")
+        await until(lambda: engine.held == 2)
+    clock.now += 12 * 3600
+    other = Holding(free=100)
+    async with running(make_platform(tmp_path, engine=other, keys=(OTHER,), clock=clock)) as server:
+        mine = await ended(server, await begin(server, lines("x"), key=OTHER), key=OTHER)
+        assert mine["status"] == "completed"
+        assert other.asked == ["x"]
+    async with running(make_platform(tmp_path, engine=other, keys=(KEY,), clock=clock)) as server:
+        assert (await ended(server, late))["status"] == "expired"
+        assert (await ended(server, batch))["status"] == "completed"
+
+
+async def test_a_request_may_be_as_large_as_one_that_is_sent(tmp_path: Path) -> None:
+    async with running(make_platform(tmp_path, max_body=1000)) as server:
+        batch = await ended(server, await begin(server, jsonl(line("a"), line("b", body(user("x" * 2000))))))
+        (failed,) = await read(server, batch["error_file_id"])
+    assert (failed["custom_id"], failed["response"]["status_code"]) == ("b", 413)
+
+
 async def test_a_kill_loses_nothing_and_doubles_nothing(tmp_path: Path) -> None:
     """What is on the disk in the middle of a batch is all that another process needs."""
     engine = Holding(free=3)
@@ -701,6 +742,9 @@ async def test_nothing_is_left_of_a_batch_that_has_ended(tmp_path: Path) -> None
         await ended(server, await begin(server, lines("a")))
         await ended(server, await begin(server, b"{"))
         await until(lambda: not list((tmp_path / "batches").iterdir()))
+    with closing(sqlite3.connect(tmp_path / "batches.db")) as database:
+        assert database.execute("SELECT count(*) FROM results").fetchone() == (0,)
+        assert database.execute("PRAGMA freelist_count").fetchone() == (0,)
 
 
 async def test_a_key_has_so_many_under_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

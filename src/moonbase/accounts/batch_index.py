@@ -62,6 +62,9 @@ class BatchIndex:
         self._lock = threading.Lock()
         try:
             self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
+            self._database.execute(
+                "PRAGMA auto_vacuum=FULL"
+            )  # of a new file; results are many, and go with their batch
             self._database.execute("PRAGMA journal_mode=WAL")
             self._database.execute("PRAGMA synchronous=FULL")  # an answer that was paid for is there after a power cut
             with self._transaction():

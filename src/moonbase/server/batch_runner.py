@@ -4,8 +4,8 @@ Each batch is run by one process, which has a claim on it, from status to status
 before anybody is told and before it is charged. So a process that ends, in whatever way, leaves a batch that another
 start takes up where it stood: what was under way is asked again, and nothing is answered or charged twice.
 
-Requests of all batches share a few places, which the batches take in turn. One begins when no caller waits for an
-answer, or when it has waited long enough for such a moment.
+Requests of all batches share a few places, which the batches take in turn, a few of each key. One begins when no caller
+waits for an answer, or when it has waited long enough for such a moment.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from itertools import islice
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -41,6 +41,7 @@ from moonbase.contract.batches import (
 from moonbase.contract.cards import Price
 from moonbase.contract.errors import (
     ApiError,
+    ClientClosed,
     EngineOverloaded,
     InvalidRequest,
     RateLimited,
@@ -52,6 +53,7 @@ from moonbase.server.batch_exchange import BatchExchange
 from moonbase.server.chat import ChatCompletions
 from moonbase.server.journal import Entry
 from moonbase.server.platform import Platform
+from moonbase.server.wire import too_large
 
 logger = logging.getLogger("moonbase.server")
 
@@ -59,14 +61,21 @@ T = TypeVar("T")
 
 LOOK = 5.0
 """Seconds between two looks at what other processes have left or asked for."""
-MOST_RUNS = 16
-"""Batches that are under way at once; further ones stay as they are until one of them has ended."""
+MOST_RUNS = 2
+"""Batches of one key that are under way at once; further ones stay as they are until one of them has ended."""
 _REST = 60.0
 _AT_ONCE = 1000
 """Results that are written in one go."""
 _UNBATCHED = "kimi-k3"
 _AGAIN = (EngineOverloaded, RateLimited, Unavailable)
 """Failures that have nothing to do with the request."""
+
+
+class _Run(NamedTuple):
+    owner: str
+    task: asyncio.Task[None]
+    stop: asyncio.Event
+    """Set when the batch is to be cancelled."""
 
 
 class BatchRunner:
@@ -76,7 +85,9 @@ class BatchRunner:
         self._platform, self._store, self._chat = platform, platform.batches, chat
         self._pace = platform.batch_pace
         self._places = asyncio.Semaphore(self._pace.at_once)
-        self._runs: dict[str, tuple[asyncio.Task[None], asyncio.Event]] = {}
+        self._files = asyncio.Lock()
+        """Whole files are read and written one after the other: requests need threads too."""
+        self._runs: dict[str, _Run] = {}
         self._looking = asyncio.Event()
         self._watching: asyncio.Task[None] | None = None
 
@@ -86,7 +97,7 @@ class BatchRunner:
 
     async def close(self) -> None:
         """Leave batches as they are, for the next start."""
-        tasks = [task for task, _ in self._runs.values()]
+        tasks = [run.task for run in self._runs.values()]
         if self._watching is not None:
             tasks.append(self._watching)
         for task in tasks:
@@ -114,15 +125,22 @@ class BatchRunner:
     async def _look_through(self) -> None:
         for record in await self._store.under_way():
             batch = record.batch
-            cancelling = batch.status == "cancelling"
-            if batch.id in self._runs:
-                if cancelling:
-                    self._runs[batch.id][1].set()
-            elif cancelling or len(self._runs) < MOST_RUNS:
-                claim = self._store.claim(batch.id)
-                if claim is not None:
-                    stop = asyncio.Event()
-                    self._runs[batch.id] = asyncio.create_task(self._run(batch.id, stop, claim)), stop
+            run = self._runs.get(batch.id)
+            if run is not None:
+                if batch.status == "cancelling":
+                    run.stop.set()
+            elif self._may_begin(record) and (claim := self._store.claim(batch.id)) is not None:
+                stop = asyncio.Event()
+                task = asyncio.create_task(self._run(batch.id, stop, claim))
+                self._runs[batch.id] = _Run(record.owner, task, stop)
+
+    def _may_begin(self, record: Record) -> bool:
+        """What is left to do for a batch that is cancelled or has expired is always done; beyond that its key must be
+        one that could ask now."""
+        batch, owner = record.batch, record.owner
+        if batch.status == "cancelling" or (batch.expires_at or 0) <= self._platform.clock():
+            return True
+        return self._platform.keys.knows(owner) and sum(r.owner == owner for r in self._runs.values()) < MOST_RUNS
 
     async def _run(self, batch_id: str, stop: asyncio.Event, claim: Claim) -> None:
         """One batch, to its end. Where the disk fails it stays as it is, and is taken up again."""
@@ -148,7 +166,8 @@ class BatchRunner:
                 return await self._finish(record)
 
     async def _validate(self, record: Record) -> Record:
-        total, errors = await asyncio.to_thread(self._check, record.batch.id)
+        async with self._files:
+            total, errors = await asyncio.to_thread(self._check, record.batch.id)
         return await self._store.change(record.batch.id, partial(_checked, total, errors, self._now()))
 
     def _check(self, batch_id: str) -> tuple[int, list[LineError]]:
@@ -216,8 +235,14 @@ class BatchRunner:
         exchange = BatchExchange()
         entry = Entry("BATCH", f"{record.batch.id}/{line.number}")
         try:
+            if len(line.body) > self._platform.max_body:
+                raise too_large()
             await self._chat.in_background(line.body, exchange, owner=record.owner, entry=entry, charge=charge)
+        except asyncio.CancelledError:
+            entry.status, entry.error = ClientClosed.status, ClientClosed.type
+            raise
         except ApiError as error:
+            charges.clear()
             entry.status, entry.error = error.status, error.type
             if isinstance(error, _AGAIN):
                 await self._stay()  # it may be this server that cannot
@@ -225,6 +250,7 @@ class BatchRunner:
                     return None
             exchange.respond(error.status, error.encode(), [])
         except Exception as error:
+            charges.clear()
             logger.error("a request of a batch failed unexpectedly", exc_info=error)
             failure = ServerError("the server failed unexpectedly; its log has the request id of this answer")
             entry.status, entry.error = failure.status, failure.type
@@ -255,23 +281,20 @@ class BatchRunner:
         batch = record.batch
         output = errors = False
         if batch.in_progress_at is not None:
-            await _whole(asyncio.to_thread(self._give_up, record))
-            output, errors = [
-                await _whole(
-                    self._platform.files.write(
-                        record.owner,
-                        file_id,
-                        self._store.results(batch.id, failed=failed),
-                        filename=f"{batch.id}_{name}.jsonl",
-                        purpose="batch_output",
-                    )
-                )
-                for failed, file_id, name in (
-                    (False, record.output_id, "output"),
-                    (True, record.error_id, "error"),
-                )
-            ]
+            async with self._files:
+                await _whole(asyncio.to_thread(self._give_up, record))
+                output = await self._write(record, record.output_id, "output", failed=False)
+                errors = await self._write(record, record.error_id, "error", failed=True)
         return await self._store.change(batch.id, partial(_ended, output, errors, self._now()))
+
+    async def _write(self, record: Record, file_id: str, name: str, *, failed: bool) -> bool:
+        """Whether there is something in the file."""
+        batch_id = record.batch.id
+        lines = self._store.results(batch_id, failed=failed)
+        name = f"{batch_id}_{name}.jsonl"
+        return await _whole(
+            self._platform.files.write(record.owner, file_id, lines, filename=name, purpose="batch_output")
+        )
 
     def _give_up(self, record: Record) -> None:
         """On a thread: requests that have no result yet get none any more."""
