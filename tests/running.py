@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from moonbase.accounts.batches import BatchStore
 from moonbase.accounts.file_index import FileLimits
 from moonbase.accounts.files import FileStore
 from moonbase.accounts.keys import KeyRing
@@ -22,7 +23,7 @@ from moonbase.engines.scripted import ScriptedEngine
 from moonbase.server.app import App
 from moonbase.server.drain import Drain
 from moonbase.server.listen import Listener, bind, url_of
-from moonbase.server.platform import Platform, Served
+from moonbase.server.platform import BatchPace, Platform, Served
 from moonbase.server.recall import Recall, Shelf
 from moonbase.server.recall_file import RecallFile
 from moonbase.server.settings import MissingReasoning
@@ -37,6 +38,8 @@ from moonbase.tools.toolset import Toolset
 
 KEY = "sk-test-key"
 NOW = 1_700_000_000.0
+EAGER = BatchPace(pauses=(0, 0))
+"""Batches that ask an engine again at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,19 +74,24 @@ def make_platform(
     quotas: Quotas | None = None,
     file_limits: FileLimits | None = None,
     extractor: Extractor | None = None,
+    clock: Callable[[], float] = lambda: NOW,
+    batch_pace: BatchPace = EAGER,
 ) -> Platform:
     """Every model on one engine (the scripted one unless told otherwise), with the official tools and `formulas`."""
     runs = engine or ScriptedEngine()
     sealer = Sealer(b"\7" * 32)
     ledger = Ledger(store or SqliteStore(data_dir / "ledger.db"), credit=credit)
     recall = Recall(shelf or RecallFile(data_dir / "recall.db", clock=time.time), time.time)
-    files = FileStore(data_dir, limits=file_limits, clock=lambda: NOW)
+    files = FileStore(data_dir, limits=file_limits, clock=clock)
+    batches = BatchStore(data_dir, clock=clock)
     toolset = Toolset([*official_formulas(IndexSearch(data_dir / "search.db", [sample_news()])), *formulas])
     return Platform(
         models={card.id: Served(card, runs) for card in CARDS},
         keys=KeyRing(keys),
         ledger=ledger,
         files=files,
+        batches=batches,
+        batch_pace=batch_pace,
         extractor=extractor or Extractor(),
         toolset=toolset,
         fibers=FiberRunner(toolset, sealer=sealer, limits=limits),
@@ -93,13 +101,13 @@ def make_platform(
         allow_origins=allow_origins,
         site=site,
         missing_reasoning=missing_reasoning,
-        clock=lambda: NOW,
+        clock=clock,
         data_dir=data_dir,
         max_body=max_body,
         patience=patience,
         drain=Drain(drain),
-        opening=(ledger.start, files.open),
-        closing=(ledger.close, files.close, recall.close),
+        opening=(ledger.start, files.open, batches.open),
+        closing=(ledger.close, files.close, batches.close, recall.close),
     )
 
 

@@ -63,6 +63,65 @@ def test_a_withdrawn_request_leaves_the_line_only() -> None:
     assert (schedule.active, schedule.queued) == (1, 0)
 
 
+def test_the_background_comes_after_all_others() -> None:
+    schedule = Schedule(slots=1, cells=10_000)
+    schedule.add(1, 100, background=True)
+    schedule.add(2, 100, background=True)
+    schedule.add(3, 100)
+    assert schedule.admit() == [3]
+    assert schedule.make_room() == []
+    schedule.leave(3)
+    assert schedule.admit() == [1]
+    assert schedule.make_room() == [], "nobody in front waits"
+    assert schedule.withdraw(2)
+    assert (schedule.active, schedule.queued) == (1, 0)
+
+
+def test_the_background_is_paused_for_who_waits_and_comes_back() -> None:
+    schedule = Schedule(slots=2, cells=10_000)
+    schedule.add(1, 100, background=True)
+    schedule.add(2, 100, background=True)
+    assert schedule.admit() == [1, 2]
+    schedule.add(3, 100)
+    assert schedule.admit() == []
+    assert schedule.make_room() == [2], "one for one, the newest first"
+    assert schedule.make_room() == [], "it is on its way out already"
+    schedule.requeue(2)
+    assert schedule.admit() == [3]
+    schedule.add(4, 100)
+    schedule.hold(1, True)
+    assert schedule.make_room() == [], "it had better not be paused now"
+    schedule.hold(1, False)
+    assert schedule.make_room() == [1]
+    schedule.requeue(1)
+    assert schedule.admit() == [4]
+    schedule.leave(3)
+    assert schedule.admit() == [1], "the one that was paused last has most to lose"
+    schedule.leave(4)
+    assert schedule.admit() == [2]
+
+
+def test_the_background_makes_room_in_the_cells_too() -> None:
+    schedule = Schedule(slots=4, cells=1000)
+    schedule.add(1, 400, background=True)
+    schedule.add(2, 300)
+    assert schedule.admit() == [2, 1]
+    schedule.add(3, 500)
+    assert schedule.admit() == []
+    assert schedule.make_room() == [1]
+    schedule.requeue(1)
+    assert schedule.admit() == [3]
+
+
+def test_the_background_is_paused_first_when_cells_run_short() -> None:
+    schedule = Schedule(slots=4, cells=1000)
+    schedule.add(1, 300, background=True)
+    assert schedule.admit() == [1]
+    schedule.add(2, 300)
+    assert schedule.admit() == [2]
+    assert schedule.grow(2, 393) == 1
+
+
 @given(st.lists(st.tuples(st.integers(1, 900), st.integers(0, 600)), min_size=1, max_size=30), st.integers(1, 8))
 def test_everyone_is_served_and_the_cells_never_overflow(wishes: list[tuple[int, int]], slots: int) -> None:
     """Each wish: prompt tokens and tokens to generate, together within the cells as the engine's limit sees to."""

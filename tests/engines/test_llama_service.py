@@ -128,6 +128,7 @@ class Stage:
             token_ids=more.get("token_ids", False),
             logprobs=more.get("logprobs"),
             grammar=more.get("grammar"),
+            background=more.get("background", False),
         )
         self.service.take(request)
 
@@ -260,6 +261,33 @@ def test_a_paused_request_comes_back_with_what_it_had_said(stage: Stage) -> None
     again.say("d")
     again.finish("stop")
     assert stage.hear(2) == [Delta(2, "d", 1, False), Done(2, "stop", 0)]
+
+
+def test_a_request_in_the_background_gives_its_slot_away_and_comes_back(stage: Stage) -> None:
+    stage.ask(1, "x" * 10, tokens=30, background=True)
+    behind = stage.run()
+    stage.ask(2, "y" * 10)
+    first = stage.run()
+    behind.read()
+    behind.say("abc")
+    assert stage.hear(4)[-1] == Delta(1, "c", 1, False)
+    stage.ask(3, "z" * 10)
+    while stage.activity() != (2, 1):
+        pass
+    behind.say("d")
+    assert behind.stopped.wait(WAIT), "who waits for an answer goes first"
+    second = stage.run()
+    assert second.body["prompt"] == [ord("z")] * 10
+    first.finish("stop")
+    assert stage.hear(1) == [Done(2, "stop", 0)]
+    again = stage.run()
+    assert again.body["prompt"] == [ord(letter) for letter in "x" * 10 + "abc"]
+    assert again.body["n_predict"] == 27
+    again.read()
+    again.say("d")
+    again.finish("stop")
+    assert stage.hear(2) == [Delta(1, "d", 1, False), Done(1, "stop", 0)]
+    second.chunks.put(None)
 
 
 GRAMMAR = Grammar("begin: thinking\nthinking: until_0 answer\nanswer: free", ("<think>",), {"": "thinking"})

@@ -35,8 +35,8 @@ CHOICES = ("tools", "tool_choice", "reasoning_effort")
 CHECKS: Any = checks
 LENIENT: list[Any] = [CHECKS.positive_data_acceptance]
 # And chat takes what its schema forbids where the hosted API does: members that it does not know (contract.md 1.1), any
-# `thinking` and any effort for kimi-k3 (1.3). Uploads and lists of files take parts and parameters that are not known,
-# and a form has no types: the number 7 is a file of one byte.
+# `thinking` and any effort for kimi-k3 (1.3). Uploads, lists and batches take parts, parameters and members that are
+# not known, and a form has no types: the number 7 is a file of one byte.
 FORGIVING: list[Any] = [*LENIENT, CHECKS.negative_data_rejection]
 FEW, MANY = 8, 150
 WHOLE_STREAM = 100_000
@@ -107,7 +107,14 @@ def takes_nothing(operation: Any) -> bool:
 
 
 def takes_more(operation: Any) -> bool:
-    return operation.path in (CHAT, MESSAGES, COUNT, "/v1/tokenizers/estimate-token-count", "/v1/files")
+    return operation.path in (
+        CHAT,
+        MESSAGES,
+        COUNT,
+        "/v1/tokenizers/estimate-token-count",
+        "/v1/files",
+        "/v1/batches",
+    )
 
 
 def check_frames(data: bytes, frame: Draft202012Validator, last: bytes) -> None:

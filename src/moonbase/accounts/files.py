@@ -15,7 +15,7 @@ import secrets
 import sqlite3
 import sys
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -30,6 +30,7 @@ logger = logging.getLogger("moonbase.accounts")
 _ID = re.compile(r"file_[0-9a-f]{32}")
 _NAME = re.compile(r"(file_[0-9a-f]{32})(\.txt)?")
 _HEAD = 512
+_ENDLESS = FileLimits(file_bytes=sys.maxsize, count=sys.maxsize, total_bytes=sys.maxsize)
 _INCOMING = re.compile(r"[0-9a-f]{32}(\.txt)?")
 
 
@@ -135,6 +136,13 @@ class FileStore:
         """
         return await asyncio.to_thread(self._keep, owner, upload, filename, purpose)
 
+    async def write(
+        self, owner: str, file_id: str, pieces: Iterable[bytes], *, filename: str, purpose: Purpose
+    ) -> bool:
+        """A file of `owner`'s that the server makes, whatever room there is; `pieces` may block. Once it is there a
+        second call changes nothing. False, and there is none, where `pieces` come to nothing."""
+        return await asyncio.to_thread(self._write, owner, file_id, pieces, filename, purpose)
+
     async def get(self, owner: str, file_id: str) -> StoredFile | None:
         found = await asyncio.to_thread(self._get, owner, file_id)
         return StoredFile(found, self._folder / found.id) if found else None
@@ -157,9 +165,33 @@ class FileStore:
         with _disk():
             self._index.check_room(owner, 1, self.limits)
 
+    def _write(self, owner: str, file_id: str, pieces: Iterable[bytes], filename: str, purpose: Purpose) -> bool:
+        with _disk():
+            if self._index.has(file_id):
+                return True
+        upload = Upload(self._incoming / secrets.token_hex(16), _ENDLESS)
+        try:
+            for piece in pieces:
+                upload.write(piece)
+            if upload.size:
+                upload.finish()
+        except BaseException:
+            upload.discard()
+            raise
+        if not upload.size:
+            upload.discard()
+            return False
+        self._settle(owner, file_id, upload, filename, purpose, _ENDLESS)
+        return True
+
     def _keep(self, owner: str, upload: Upload, filename: str, purpose: Purpose) -> FileObject:
+        return self._settle(owner, f"file_{secrets.token_hex(16)}", upload, filename, purpose, self.limits)
+
+    def _settle(
+        self, owner: str, file_id: str, upload: Upload, filename: str, purpose: Purpose, limits: FileLimits
+    ) -> FileObject:
         file = FileObject(
-            id=f"file_{secrets.token_hex(16)}",
+            id=file_id,
             bytes=upload.size,
             created_at=int(self._clock()),
             filename=filename,
@@ -168,7 +200,7 @@ class FileStore:
         try:
             upload.settle(self._folder, file.id)
             with _disk():
-                self._index.add(owner, file, self.limits)
+                self._index.add(owner, file, limits)
         except BaseException:
             upload.discard()
             raise

@@ -37,7 +37,11 @@ class KeyRing:
         matches = [hmac.compare_digest(digest, known) for known in self._digests]
         if not (self.open or any(matches)):
             raise InvalidAuthentication("Invalid Authentication")
-        return digest.hex()[:16]
+        return _id(digest)
+
+    def knows(self, owner: str) -> bool:
+        """Whether a caller with this id would be let in now."""
+        return self.open or owner in map(_id, self._digests)
 
 
 def account_name(owner: str) -> str:
@@ -47,6 +51,10 @@ def account_name(owner: str) -> str:
     """
     organization = hashlib.sha256(b"moonbase organization\0" + owner.encode()).hexdigest()[:32]
     return f"org-{organization}<ak-{owner}>"
+
+
+def _id(digest: bytes) -> str:
+    return digest.hex()[:16]
 
 
 def _digest(key: str) -> bytes:

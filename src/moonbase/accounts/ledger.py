@@ -105,10 +105,12 @@ class Ledger:
             account.add(self._accounts.get(owner) or Account())
             return account.used
 
-    def charge(self, owner: str, model: str, price: Price, usage: Usage, *, searches: int = 0) -> None:
-        """One request's answer, with the calls of `$web_search` in it. Raises `ValueError` for a price that is too fine
-        (`money.rates`)."""
-        cost = self._rates_of(price).cost(usage) + searches * WEB_SEARCH_CALL
+    def charge(
+        self, owner: str, model: str, price: Price, usage: Usage, *, searches: int = 0, percent: int = 100
+    ) -> None:
+        """One request's answer, with the calls of `$web_search` in it; its tokens cost `percent` of their price. Raises
+        `ValueError` for a price that is too fine (`money.rates`)."""
+        cost = self._rates_of(price).cost(usage) * percent // 100 + searches * WEB_SEARCH_CALL
         used = Used(1, usage.prompt_tokens, usage.cached_tokens, usage.completion_tokens, usage.reasoning_tokens, cost)
         with self._lock:
             account, unwritten = self._open(owner)

@@ -21,6 +21,10 @@ MOST = 1_000_000_000 * DOLLAR
 WEB_SEARCH_CALL = DOLLAR * 5 // 1000
 """One call of `$web_search` that a client is asked to send back (contract.md 6.3)."""
 
+BATCH_PERCENT = 60
+"""What tokens of a batch cost, of their price (contract.md 5.5: 40 to 50 percent less, by the page; the page of prices
+for batches says 60 percent of the price). Of every published price that is whole billionths still."""
+
 
 def billionths(dollars: float | str | Decimal) -> int:
     """`dollars` as it is written, in billionths. Raises `ValueError` for what has more than nine decimals, is not

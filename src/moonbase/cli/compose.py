@@ -8,6 +8,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 import moonbase
+from moonbase.accounts.batches import BatchStore
 from moonbase.accounts.file_index import FileLimits
 from moonbase.accounts.files import FileStore
 from moonbase.accounts.keys import KeyRing, read_key_file
@@ -25,7 +26,7 @@ from moonbase.engines.scripted import ScriptedEngine
 from moonbase.server.data_dir import default_data_dir, prepare_data_dir
 from moonbase.server.drain import Drain
 from moonbase.server.pages import check_origins
-from moonbase.server.platform import Platform, Served
+from moonbase.server.platform import BatchPace, Platform, Served
 from moonbase.server.settings import (
     EngineSettings,
     FilesSettings,
@@ -56,12 +57,15 @@ def compose(settings: Settings) -> Platform:
     else:
         kept = keep_here(data_dir, seal_key, credit=credit, limits=limits)
     files = FileStore(data_dir, limits=file_limits(settings.files))
+    batches = BatchStore(data_dir, clock=time.time)
     tools = open_toolbox(settings, data_dir, files, seal_key=kept.seal_key)
     return Platform(
         models=_served(settings, data_dir),
         keys=keys,
         ledger=kept.ledger,
         files=files,
+        batches=batches,
+        batch_pace=BatchPace(at_once=settings.batches.at_once, patience=settings.batches.patience_s),
         extractor=Extractor(seconds=settings.files.extract_s),
         toolset=tools.toolset,
         fibers=tools.fibers,
@@ -78,8 +82,8 @@ def compose(settings: Settings) -> Platform:
         data_dir=data_dir,
         max_body=settings.server.max_body_mb * 1024 * 1024,
         drain=Drain(settings.server.drain_s),
-        opening=(*tools.connecting, *tools.opening, *kept.opening, files.open),
-        closing=(*tools.closing, *kept.closing, files.close),
+        opening=(*tools.connecting, *tools.opening, *kept.opening, files.open, batches.open),
+        closing=(*tools.closing, *kept.closing, files.close, batches.close),
         notices=(*(f"tools    {notice}" for notice in tools.notices), *kept.notices),
     )
 

@@ -115,7 +115,7 @@ class TextRequest(msgspec.Struct, frozen=True):
     must come back as text (others stay hidden). The engine ends at the model's own end-of-turn token, or when any
     string of `end_marks` is generated as a token. `token_ids`: say the ids of the generated tokens. `logprobs`: say the
     log probabilities of the tokens, and of so many alternatives to each; None asks for none. `grammar` is only given to
-    an engine that `constrains`: the text fits it, or the request fails.
+    an engine that `constrains`: the text fits it, or the request fails. `background`: nobody waits for it.
     """
 
     prompt: Prompt
@@ -126,6 +126,7 @@ class TextRequest(msgspec.Struct, frozen=True):
     token_ids: bool = False
     logprobs: int | None = None
     grammar: Grammar | None = None
+    background: bool = False
 
 
 class TextDelta(msgspec.Struct, frozen=True, gc=False):

@@ -137,7 +137,8 @@ class ChatRequest(msgspec.Struct, frozen=True, dict=True):
 
     `logprobs`: how many alternatives to list beside each token of the content; None where none are asked for.
     `token_ids`: the events carry the ids of the tokens. `streams`: the client reads the answer as it is made; where it
-    does not, an engine may yield it in few large events.
+    does not, an engine may yield it in few large events. `background`: nobody waits for it, so an engine where requests
+    wait for each other puts it behind others.
     """
 
     model: str
@@ -157,6 +158,7 @@ class ChatRequest(msgspec.Struct, frozen=True, dict=True):
     logprobs: int | None = None
     token_ids: bool = False
     streams: bool = False
+    background: bool = False
 
     @cached_property
     def declared(self) -> tuple[Tool, ...]:

@@ -154,6 +154,7 @@ class RenderedEngine:
             token_ids=request.token_ids,
             logprobs=request.logprobs,
             grammar=grammar,
+            background=request.background,
         )
 
 

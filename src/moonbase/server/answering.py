@@ -7,9 +7,12 @@ from collections.abc import AsyncGenerator
 from functools import partial
 from typing import Protocol
 
+from msgspec.structs import replace
+
+from moonbase.contract.cards import Price
 from moonbase.contract.engine import at_once
 from moonbase.contract.errors import ClientClosed, InvalidRequest, UnexpectedOutput
-from moonbase.contract.events import Event, Failed
+from moonbase.contract.events import Event, Failed, Usage
 from moonbase.contract.fold import Fold, unfinished
 from moonbase.contract.loop import read_turns
 from moonbase.contract.request import ChatRequest
@@ -61,14 +64,32 @@ class Form(Protocol):
         ...
 
 
+class Charge(Protocol):
+    """Takes what an answer has cost: `Ledger.charge`, or whoever puts it off."""
+
+    def __call__(self, owner: str, model: str, price: Price, usage: Usage, *, searches: int = 0) -> None: ...
+
+
 async def answer(
-    platform: Platform, prepared: Prepared, form: Form, exchange: Exchange, *, owner: str, entry: Entry
+    platform: Platform,
+    prepared: Prepared,
+    form: Form,
+    exchange: Exchange,
+    *,
+    owner: str,
+    entry: Entry,
+    background: Charge | None = None,
 ) -> None:
-    """Answer one request; raises `ApiError` for whatever fails before the first byte."""
+    """Answer one request; raises `ApiError` for whatever fails before the first byte. `background`: nobody waits for
+    it, so it stands behind others and counts towards no limit of its key; and this takes what it costs."""
+    quotas, charge = platform.quotas, platform.ledger.charge
+    if background is not None:
+        quotas, charge = None, background
+        prepared = prepared._replace(request=replace(prepared.request, background=True))
     _check_engine(prepared.served, prepared.request)
     await check_balance(platform.ledger, owner)
-    admission = await admit(platform.quotas, owner, prepared.request, entry)
-    answer = _Answer(platform, prepared, owner, entry, exchange, admission, form)
+    admission = await admit(quotas, owner, prepared.request, entry)
+    answer = _Answer(platform, prepared, owner, entry, exchange, admission, form, charge)
     try:
         await (answer.stream() if prepared.streams else answer.whole())
     except (ClientClosed, asyncio.CancelledError):
@@ -90,11 +111,12 @@ class _Answer:
         exchange: Exchange,
         admission: Admission | None,
         form: Form,
+        charge: Charge,
     ) -> None:
         self._platform, self._served, self._request = platform, prepared.served, prepared.request
         self._plan = prepared.plan
         self._owner, self._entry, self._exchange, self._admission = owner, entry, exchange, admission
-        self._form = form
+        self._form, self._charge = form, charge
         self._fold = Fold()
         self._charged = False
 
@@ -201,7 +223,7 @@ class _Answer:
         if not self._charged and charges:
             self._charged = True
             card = self._served.card
-            charge = self._platform.ledger.charge
+            charge = self._charge
             for usage in charges[:-1]:
                 charge(self._owner, card.id, card.price, usage)
             charge(self._owner, card.id, card.price, charges[-1], searches=self._fold.handed_out(WEB_SEARCH))

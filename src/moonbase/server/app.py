@@ -12,7 +12,8 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Router
 
 from moonbase.contract.errors import ApiError, ClientClosed, MethodNotAllowed, NotFound, ServerError, Unavailable
-from moonbase.server import account, files, formulas, health, mcp, models, openapi, tokens
+from moonbase.server import account, batches, files, formulas, health, mcp, models, openapi, tokens
+from moonbase.server.batch_runner import BatchRunner
 from moonbase.server.chat import ChatCompletions
 from moonbase.server.exchange import AsgiExchange, Exchange
 from moonbase.server.journal import Entry
@@ -20,6 +21,7 @@ from moonbase.server.messages import BASE, COUNT, MESSAGES, Messages, encode_err
 from moonbase.server.pages import Pages
 from moonbase.server.platform import Platform
 from moonbase.server.site import Site
+from moonbase.server.traffic import Traffic
 from moonbase.server.wire import Receive, Scope, Send, error_headers
 
 logger = logging.getLogger("moonbase.server")
@@ -34,8 +36,10 @@ class App:
 
     def __init__(self, platform: Platform) -> None:
         self.platform = platform
-        messages = Messages(platform)
-        self._callables = {CHAT: ChatCompletions(platform), MESSAGES: messages, COUNT: messages.count}
+        traffic = Traffic()
+        chat, messages = ChatCompletions(platform, traffic), Messages(platform, traffic)
+        self._callables = {CHAT: chat, MESSAGES: messages, COUNT: messages.count}
+        self._batches = BatchRunner(platform, chat, traffic)
         self._pages = Pages(platform.allow_origins, open_to_all=platform.keys.open)
         site = Site(platform.site) if platform.site is not None else None
         self._public = PUBLIC | (site.paths if site is not None else frozenset[str]())
@@ -44,6 +48,7 @@ class App:
                 *models.routes(platform),
                 *tokens.routes(platform),
                 *files.routes(platform),
+                *batches.routes(platform, self._batches),
                 *formulas.routes(platform),
                 *account.routes(platform),
                 *mcp.routes(platform),
@@ -72,8 +77,10 @@ class App:
         if failed := next((outcome for outcome in outcomes if isinstance(outcome, BaseException)), None):
             await self.close()
             raise failed
+        self._batches.open()
 
     async def close(self) -> None:
+        await self._batches.close()
         closing = [*(engine.close for engine in self.platform.engines()), *self.platform.closing]
         for outcome in await asyncio.gather(*(step() for step in closing), return_exceptions=True):
             if isinstance(outcome, Exception):

@@ -10,11 +10,12 @@ from moonbase.contract.chunks import ChunkWriter
 from moonbase.contract.fold import Fold
 from moonbase.contract.loop import with_loop
 from moonbase.contract.sse import DONE, frames
-from moonbase.server.answering import answer
+from moonbase.server.answering import Charge, answer
 from moonbase.server.exchange import Exchange
 from moonbase.server.journal import Entry
 from moonbase.server.platform import Platform
 from moonbase.server.preparing import Preparation, Prepared
+from moonbase.server.traffic import Traffic
 
 _encode = msgspec.json.Encoder().encode
 
@@ -22,16 +23,24 @@ _encode = msgspec.json.Encoder().encode
 class ChatCompletions:
     """Answers one request; raises `ApiError` for whatever fails before the first byte."""
 
-    def __init__(self, platform: Platform) -> None:
-        self._platform = platform
+    def __init__(self, platform: Platform, traffic: Traffic) -> None:
+        self._platform, self._traffic = platform, traffic
         self._preparation = Preparation(platform)
 
     async def __call__(self, exchange: Exchange, *, owner: str, entry: Entry) -> None:
         platform = self._platform
         data = await exchange.read(limit=platform.max_body, patience=platform.patience)
+        with self._traffic:
+            prepared = await self._preparation.read(data, owner=owner, entry=entry)
+            form = ChatForm(prepared, created=int(platform.clock()))
+            await answer(platform, prepared, form, exchange, owner=owner, entry=entry)
+
+    async def in_background(self, data: bytes, exchange: Exchange, *, owner: str, entry: Entry, charge: Charge) -> None:
+        """As a request with the body `data` for which nobody waits."""
+        platform = self._platform
         prepared = await self._preparation.read(data, owner=owner, entry=entry)
         form = ChatForm(prepared, created=int(platform.clock()))
-        await answer(platform, prepared, form, exchange, owner=owner, entry=entry)
+        await answer(platform, prepared, form, exchange, owner=owner, entry=entry, background=charge)
 
 
 class ChatForm:

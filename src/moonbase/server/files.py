@@ -14,9 +14,9 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from moonbase.contract.errors import InvalidRequest
-from moonbase.contract.files import FileObject, Purpose, unknown_file
+from moonbase.contract.files import FileObject, Purpose, StoredFile, unknown_file
 from moonbase.server.platform import Platform
-from moonbase.server.replies import owner_of, reply, route, told
+from moonbase.server.replies import limit_of, owner_of, reply, route, told
 from moonbase.server.uploading import take_upload
 
 _CHUNK = 256 * 1024
@@ -49,7 +49,7 @@ def routes(platform: Platform) -> list[Route]:
         return reply(request, FileList(data=_page(await files.of(owner_of(request)), request)))
 
     async def get_file(request: Request) -> Response:
-        return reply(request, await _found(platform, request))
+        return reply(request, (await _found(platform, request)).object)
 
     async def delete_file(request: Request) -> Response:
         file_id = request.path_params["file_id"]
@@ -58,11 +58,14 @@ def routes(platform: Platform) -> list[Route]:
         return reply(request, FileDeleted(id=file_id))
 
     async def content(request: Request) -> Response:
-        file = await _found(platform, request)
+        stored = await _found(platform, request)
+        file = stored.object
+        if file.purpose == "batch_output":
+            return await _text(request, stored.path)
         if file.purpose != "file-extract":
             raise InvalidRequest(
                 f"Invalid request: file {file.id} was uploaded with the purpose '{file.purpose}'; only files with the "
-                "purpose 'file-extract' have content that can be read"
+                "purpose 'file-extract' have content that can be read, and the output of batches"
             )
         path = await files.text(owner_of(request), file.id)
         if path is None:
@@ -76,13 +79,13 @@ def routes(platform: Platform) -> list[Route]:
     ]
 
 
-async def _found(platform: Platform, request: Request) -> FileObject:
+async def _found(platform: Platform, request: Request) -> StoredFile:
     """Raises `NotFound`, for another key's file as for none."""
     file_id = request.path_params["file_id"]
     stored = await platform.files.get(owner_of(request), file_id)
     if stored is None:
         raise unknown_file(file_id)
-    return stored.object
+    return stored
 
 
 def _page(files: list[FileObject], request: Request) -> list[FileObject]:
@@ -99,7 +102,7 @@ def _page(files: list[FileObject], request: Request) -> list[FileObject]:
     if "after" in asked:
         places = [place for place, file in enumerate(files, 1) if file.id == asked["after"]]
         files = files[places[0] :] if places else []
-    return files[: _limit(asked["limit"])] if "limit" in asked else files
+    return files[: limit_of(asked["limit"], _MOST)] if "limit" in asked else files
 
 
 def _choice(name: str, value: str, allowed: tuple[str, ...]) -> str:
@@ -108,14 +111,6 @@ def _choice(name: str, value: str, allowed: tuple[str, ...]) -> str:
             f"Invalid request: the query parameter `{name}` must be one of {', '.join(allowed)}, got {value[:50]!a}"
         )
     return value
-
-
-def _limit(value: str) -> int:
-    if not (value.isascii() and value.isdigit() and len(value) <= 5 and 1 <= int(value) <= _MOST):
-        raise InvalidRequest(
-            f"Invalid request: the query parameter `limit` must be a whole number from 1 to {_MOST}, got {value[:50]!a}"
-        )
-    return int(value)
 
 
 async def _text(request: Request, path: Path) -> Response:

@@ -17,6 +17,7 @@ from moonbase.server.exchange import Exchange
 from moonbase.server.journal import Entry
 from moonbase.server.platform import Platform
 from moonbase.server.preparing import Preparation, Prepared
+from moonbase.server.traffic import Traffic
 from moonbase.server.wire import JSON, off_loop
 
 BASE = "/anthropic/"
@@ -44,27 +45,30 @@ def encode_error(error: ApiError, entry: Entry) -> bytes:
 class Messages:
     """Answers one request; raises `ApiError` for whatever fails before the first byte."""
 
-    def __init__(self, platform: Platform) -> None:
-        self._platform = platform
+    def __init__(self, platform: Platform, traffic: Traffic) -> None:
+        self._platform, self._traffic = platform, traffic
         self._preparation = Preparation(platform)
 
     async def __call__(self, exchange: Exchange, *, owner: str, entry: Entry) -> None:
-        prepared = await self._read(exchange, MessagesBody, owner=owner, entry=entry)
-        form = MessageForm(prepared, entry)
-        await answer(self._platform, prepared, form, exchange, owner=owner, entry=entry)
+        data = await self._received(exchange)
+        with self._traffic:
+            prepared = await self._read(data, MessagesBody, owner=owner, entry=entry)
+            form = MessageForm(prepared, entry)
+            await answer(self._platform, prepared, form, exchange, owner=owner, entry=entry)
 
     async def count(self, exchange: Exchange, *, owner: str, entry: Entry) -> None:
-        prepared = await self._read(exchange, CountBody, owner=owner, entry=entry)
+        prepared = await self._read(await self._received(exchange), CountBody, owner=owner, entry=entry)
         tokens = await prepared.served.engine.count(prepared.request)
         entry.status = 200
         exchange.respond(200, _encode(TokensCounted(tokens)), [JSON, *entry.headers()])
 
-    async def _read(self, exchange: Exchange, kind: type[MessagesBody], *, owner: str, entry: Entry) -> Prepared:
-        platform = self._platform
-        data = await exchange.read(limit=platform.max_body, patience=platform.patience)
+    async def _received(self, exchange: Exchange) -> bytes:
+        return await exchange.read(limit=self._platform.max_body, patience=self._platform.patience)
+
+    async def _read(self, data: bytes, kind: type[MessagesBody], *, owner: str, entry: Entry) -> Prepared:
         body = await off_loop(lambda: decode(data, kind), size=len(data))
         entry.model = body.served_as
-        served = platform.model(body.served_as)
+        served = self._platform.model(body.served_as)
         asked = chat_body(body, served.card)
         return await self._preparation.prepare(asked, served, size=len(data), owner=owner, entry=entry)
 

@@ -7,12 +7,14 @@ from typing import Any, get_args
 
 from moonbase.contract.anthropic.body import CountBody, MessagesBody
 from moonbase.contract.anthropic.reply import ErrorReply, MessageReply, StreamEvent, TokensCounted
+from moonbase.contract.batches import Batch, BatchBody
 from moonbase.contract.errors import ErrorBody
 from moonbase.contract.files import FileObject, Purpose
 from moonbase.contract.frames import Chunk
 from moonbase.contract.request import ChatBody
 from moonbase.contract.response import Completion
 from moonbase.server.account import BalanceReply
+from moonbase.server.batches import LIMIT, MOST, BatchList
 from moonbase.server.files import FileDeleted, FileList
 from moonbase.server.health import Health
 from moonbase.server.mcp import McpMessage, McpReply
@@ -72,7 +74,7 @@ ERRORS = {
     400: "The request is wrong; the message names the field, what was expected and what came.",
     401: "No API key, or one that is not known.",
     403: "The request comes from a web page that may not use this server.",
-    404: "There is nothing of this name: an unknown model, file, formula or path.",
+    404: "There is nothing of this name: an unknown model, file, batch, formula or path.",
     413: "The body is larger than the server takes.",
     429: "Too much at once; try again later.",
     500: "The answer failed.",
@@ -80,6 +82,7 @@ ERRORS = {
 }
 _BODY_ERRORS = (400, 401, 404, 413, 500, 503)
 _FILE = {"file_id": "file_0123456789abcdef0123456789abcdef"}
+_BATCH = {"batch_id": "batch_0123456789abcdef0123456789abcdef"}
 _FORMULA = {"uri": "moonshot/date:latest"}
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -222,9 +225,58 @@ OPERATIONS: tuple[Operation, ...] = (
         path="/v1/files/{file_id}/content",
         id="getFileContent",
         summary="The text of a file",
-        description="For files with the purpose `file-extract`.",
+        description="Of files with the purpose `file-extract`, and of the output and error files of batches "
+        "(`batch_output`): lines of JSON.",
         parameters=_FILE,
         answers={200: Answer("The text.", {TEXT: str})},
+        errors=(400, 401, 404, 500),
+    ),
+    Operation(
+        method="POST",
+        path="/v1/batches",
+        id="createBatch",
+        summary="Have a file of requests answered in the background",
+        description="Each line of the file is a request: `custom_id`, `method` (`POST`), `url` "
+        "(`/v1/chat/completions`) and `body`. The lines are checked first; what is wrong with them is in the batch's "
+        "`errors`.",
+        body=BatchBody,
+        example={
+            "input_file_id": "file_0123456789abcdef0123456789abcdef",
+            "endpoint": "/v1/chat/completions",
+            "completion_window": "24h",
+        },
+        answers={200: Answer("The batch.", {JSON: Batch})},
+        errors=(400, 401, 413, 500),
+    ),
+    Operation(
+        method="GET",
+        path="/v1/batches",
+        id="listBatches",
+        summary="List the batches",
+        query={
+            "after": {"type": "string"},
+            "limit": {"type": "integer", "minimum": 1, "maximum": MOST, "default": LIMIT},
+        },
+        answers={200: Answer("Batches of the caller's key, the newest first.", {JSON: BatchList})},
+        errors=(400, 401, 500),
+    ),
+    Operation(
+        method="GET",
+        path="/v1/batches/{batch_id}",
+        id="getBatch",
+        summary="Describe a batch",
+        parameters=_BATCH,
+        answers={200: Answer("The batch.", {JSON: Batch})},
+        errors=(401, 404, 500),
+    ),
+    Operation(
+        method="POST",
+        path="/v1/batches/{batch_id}/cancel",
+        id="cancelBatch",
+        summary="Cancel a batch",
+        description="What has been answered is in the output file once the status is `cancelled`.",
+        parameters=_BATCH,
+        answers={200: Answer("The batch.", {JSON: Batch})},
         errors=(400, 401, 404, 500),
     ),
     Operation(

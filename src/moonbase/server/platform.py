@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from moonbase.accounts.batches import BatchStore
 from moonbase.accounts.files import FileStore
 from moonbase.accounts.keys import KeyRing
 from moonbase.accounts.ledger import Ledger
@@ -40,6 +41,17 @@ class Served:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BatchPace:
+    """How requests of batches stand behind others: so many at once; each waits up to `patience` seconds for a moment
+    when no caller waits for an answer. `pauses`: seconds after which one is asked again that the engine could not
+    answer."""
+
+    at_once: int = 2
+    patience: float = 10.0
+    pauses: tuple[float, ...] = (1, 5, 30, 120, 600)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Platform:
     """Everything that requests need. `clock` gives Unix time in seconds."""
 
@@ -47,6 +59,7 @@ class Platform:
     keys: KeyRing
     ledger: Ledger
     files: FileStore
+    batches: BatchStore
     extractor: Extractor
     toolset: Toolset
     fibers: FiberRunner
@@ -58,6 +71,7 @@ class Platform:
     shared: Callable[[], bool] | None = None
     """Whether the database that servers share can be used now; None where nothing is shared."""
     data_dir: Path | None = None
+    batch_pace: BatchPace = BatchPace()
     mcp_clear: frozenset[str] = frozenset()
     """Protected formulas whose output `/mcp` gives in clear."""
     site: Path | None = None

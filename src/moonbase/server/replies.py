@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from moonbase.contract.errors import InvalidRequest
 from moonbase.server.journal import Entry
 from moonbase.server.wire import PATIENCE, read_body
 
@@ -45,3 +46,12 @@ def owner_of(request: Request) -> str:
 async def body_of(request: Request, *, limit: int, patience: float = PATIENCE) -> bytes:
     """The whole body; raises as `read_body` does."""
     return await read_body(request.scope, request.receive, limit=limit, patience=patience)
+
+
+def limit_of(value: str, most: int) -> int:
+    """The query parameter `limit`. Raises `InvalidRequest`."""
+    if not (value.isascii() and value.isdigit() and len(value) <= 5 and 1 <= int(value) <= most):
+        raise InvalidRequest(
+            f"Invalid request: the query parameter `limit` must be a whole number from 1 to {most}, got {value[:50]!a}"
+        )
+    return int(value)

@@ -141,6 +141,14 @@ class FilesSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     extract_s: Annotated[float, msgspec.Meta(gt=0, le=3600)] = 120.0
 
 
+class BatchesSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`[batches]`: how many requests of batches are answered at once, and for how many seconds each waits for a moment
+    when no other request is under way."""
+
+    at_once: AtLeastOne = 2
+    patience_s: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 10.0
+
+
 class LimitsSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[limits]`: what each key may ask for: requests answered at once (`concurrency`), requests (`rpm`) and tokens
     (`tpm`) in a minute, tokens in a day (`tpd`). `tier` takes those of the hosted platform's tier; what else is said
@@ -169,6 +177,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     search: SearchSettings = SearchSettings()
     tools: ToolsSettings = ToolsSettings()
     files: FilesSettings = FilesSettings()
+    batches: BatchesSettings = BatchesSettings()
     limits: LimitsSettings = LimitsSettings()
     mcp: dict[str, McpServer] = {}
 

@@ -19,6 +19,7 @@ from moonbase.contract.anthropic.body import (
     OutputConfig,
 )
 from moonbase.contract.anthropic.reply import TextBlock, ThinkingBlock, ToolUseBlock
+from moonbase.contract.batches import MOST_KEY, MOST_METADATA, MOST_VALUE, BatchBody
 from moonbase.contract.files import UploadPurpose
 from moonbase.contract.messages import MediaUrl, Message, ToolCall
 from moonbase.contract.request import LEAST_STEPS, MAX_STOP_BYTES, MAX_STOPS, MOST_STEPS, ChatBody
@@ -187,6 +188,17 @@ class UploadForm(msgspec.Struct, frozen=True, kw_only=True):
     purpose: UploadPurpose
 
 
+class BatchShape(msgspec.Struct, frozen=True, kw_only=True):
+    completion_window: Annotated[str, Meta(pattern="^[1-9][0-9]{0,3}[hd]$")]
+    metadata: (
+        Annotated[
+            dict[Annotated[str, Meta(max_length=MOST_KEY)], Annotated[str, Meta(max_length=MOST_VALUE)]],
+            Meta(max_length=MOST_METADATA),
+        ]
+        | None
+    ) = None
+
+
 SHAPES: dict[type, type] = {
     ChatBody: ChatShape,
     ThinkingControl: ThinkingShape,
@@ -201,5 +213,6 @@ SHAPES: dict[type, type] = {
     AnthropicThinking: AnthropicThinkingShape,
     AnthropicTool: AnthropicToolShape,
     OutputConfig: OutputConfigShape,
+    BatchBody: BatchShape,
 }
 """For a type that is wider than the API: its fields as the API has them. Those without a default are required."""

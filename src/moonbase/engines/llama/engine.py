@@ -51,7 +51,8 @@ _NO_TEXT = "Invalid request: the text has half a surrogate pair, which is no cha
 class LlamaEngine:
     """Continues prompts with the GGUF model that `settings` names. Satisfies `contract.engine.TextEngine`.
 
-    The model is known from `start` on. Requests beyond the slots wait in the worker, first come, first served.
+    The model is known from `start` on. Requests beyond the slots wait in the worker, first come, first served; those in
+    the background give way to all others.
     """
 
     def __init__(self, settings: LlamaSettings) -> None:
@@ -198,6 +199,7 @@ def _order(request: TextRequest) -> Generate:
         token_ids=request.token_ids,
         logprobs=request.logprobs,
         grammar=grammar,
+        background=request.background,
     )
 
 

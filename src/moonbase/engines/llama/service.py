@@ -135,7 +135,7 @@ class Service:
             if job.cancelled:
                 del self._jobs[request.id]
             else:
-                self._schedule.add(request.id, size)
+                self._schedule.add(request.id, size, background=request.background)
         self._admit()
 
     def _measure(self, prompt: Prompt) -> int | None:
@@ -146,6 +146,7 @@ class Service:
     def _admit(self) -> None:
         with self._lock:
             jobs = [self._jobs[id] for id in self._schedule.admit()]
+            self._make_room()
         for job in jobs:
             self._running.submit(self._guarded, job.request.id, self._run, job)
 
@@ -196,6 +197,12 @@ class Service:
             paused = self._schedule.grow(id, tokens)
             if paused is not None:
                 self._jobs[paused].pausing = True
+            self._make_room()  # who could not be paused before may be now
+
+    def _make_room(self) -> None:
+        """The lock is held."""
+        for id in self._schedule.make_room():
+            self._jobs[id].pausing = True
 
     def _pause(self, job: Job) -> None:
         """Back into the line, with what has been generated as part of the prompt."""

@@ -52,6 +52,7 @@ class Generate(msgspec.Struct, frozen=True, array_like=True, tag=1):
     token_ids: bool = False
     logprobs: int | None = None
     grammar: Grammar | None = None
+    background: bool = False
 
 
 class Cancel(msgspec.Struct, frozen=True, array_like=True, tag=2):
