@@ -61,10 +61,10 @@ class BatchIndex:
         """Raises `SettingsError` when the file cannot be used; one of another version is left alone."""
         self._lock = threading.Lock()
         try:
+            path.touch(mode=0o600)  # before SQLite makes it: the files beside it get its permissions
             self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
-            self._database.execute(
-                "PRAGMA auto_vacuum=FULL"
-            )  # of a new file; results are many, and go with their batch
+            # Of a new file: results are many, and go with their batch.
+            self._database.execute("PRAGMA auto_vacuum=FULL")
             self._database.execute("PRAGMA journal_mode=WAL")
             self._database.execute("PRAGMA synchronous=FULL")  # an answer that was paid for is there after a power cut
             with self._transaction():
