@@ -30,7 +30,7 @@ from moonbase.contract.request import ChatRequest
 from moonbase.engines.scripted import ScriptedEngine
 from moonbase.server.platform import BatchPace
 from tests.running import KEY, NOW, Running, make_platform, running
-from tests.server.client import Json, body, client, complete, error_of, user
+from tests.server.client import Json, body, client, complete, error_of, post, user
 from tests.server.test_files import send, sent, until
 
 OTHER = "sk-other-key"
@@ -70,7 +70,7 @@ async def look(server: Running, batch: Json, *, key: str = KEY) -> Json:
 async def ended(server: Running, batch: Json, *statuses: str, key: str = KEY) -> Json:
     """The batch once it has one of `statuses`, or has ended. Clients ask until it has, and so does this."""
     statuses = statuses or ("completed", "failed", "expired", "cancelled")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (found := await look(server, batch, key=key))["status"] not in statuses:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     return found
@@ -774,3 +774,19 @@ async def test_reasoning_that_a_client_dropped_is_put_back(server: Running) -> N
     batch = await begin(server, jsonl(line("a", body(asked, message, result, tools=tools))))
     done = await ended(server, batch)
     assert answers(await read(server, done["output_file_id"])) == {"a": "sunny"}
+
+
+async def test_a_batch_pushes_no_conversation_out_of_what_is_remembered(server: Running) -> None:
+    """Its own answers are not remembered: whoever goes on from one sends its reasoning back (contract.md 3)."""
+    asked = user('Call the tool `weather` with these JSON arguments: {"city": "Quito"}')
+    tools = [{"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}]
+    done = await ended(server, await begin(server, jsonl(line("a", body(asked, tools=tools)))))
+    (answer,) = await read(server, done["output_file_id"])
+    message = answer["response"]["body"]["choices"][0]["message"]
+    result = {"role": "tool", "tool_call_id": message["tool_calls"][0]["id"], "content": "sunny"}
+    went_on = await complete(server, body(asked, message, result, tools=tools))
+    assert went_on["choices"][0]["message"]["content"] == "sunny"
+    dropped = {k: v for k, v in message.items() if k != "reasoning_content"}
+    status, _, text = error_of(await post(server, body(asked, dropped, result, tools=tools)))
+    assert status == 400
+    assert "reasoning_content" in text

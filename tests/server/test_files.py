@@ -52,7 +52,7 @@ def kept(server: Running) -> list[Path]:
 
 async def until(holds: Callable[[], bool]) -> None:
     """What the server does after a client has left tells nobody when."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while not holds():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 

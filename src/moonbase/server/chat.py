@@ -206,7 +206,9 @@ class _Answer:
         """Once every choice is whole: keep what the next turn may ask for."""
         if fold.finished == self._request.n:
             self.charge()
-            for messages, answers in read_turns(fold, self._request.messages):
+            # Thousands of answers that nobody goes on from would push out those of conversations.
+            turns = () if self._request.background else read_turns(fold, self._request.messages)
+            for messages, answers in turns:
                 asked = answers_as_asked(self._platform.sealer, answers, owner=self._owner)
                 remember = self._platform.recall.remember
                 if shown := self._request.media:
