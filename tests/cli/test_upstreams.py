@@ -132,7 +132,10 @@ async def test_a_dialect_that_is_another(caplog: pytest.LogCaptureFixture) -> No
     [
         ("[server]\nprot = 1", "unknown field `prot` - at `$.server`; did you mean port?"),
         ("[servr]\nport = 1", "unknown field `servr`; did you mean server?"),
-        ("port = 1", "unknown field `port`; there are server, engines, models, search, tools, files, batches, limits, mcp"),
+        (
+            "port = 1",
+            "unknown field `port`; there are server, engines, models, search, tools, files, batches, limits, mcp",
+        ),
         ('[engines.a]\nkind = "http"\n[[engines.a.upstreams]]\nulr = "x"', "did you mean url?"),
         ('[mcp.notes]\ncomand = ["x"]', "did you mean command?"),
     ],
