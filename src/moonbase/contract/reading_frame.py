@@ -42,9 +42,9 @@ class FrameUsage(msgspec.Struct, frozen=True):
 
 def _count(value: Any) -> int:
     """A count as others write it; 0 for what is none."""
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return value if type(value) is int and 0 <= value <= _MOST else 0
+    if type(value) is int and 0 <= value <= _MOST:
+        return value
+    return int(value) if isinstance(value, float) and value.is_integer() and 0 <= value <= _MOST else 0
 
 
 class FrameChoice(msgspec.Struct, frozen=True):

@@ -11,20 +11,23 @@ class Traffic:
 
     def __init__(self) -> None:
         self._under_way = 0
-        self._quiet = asyncio.Event()
-        self._quiet.set()
+        self._quiet: asyncio.Event | None = None
+        """Set when nobody waits any more; None where no one wants to know."""
 
     def __enter__(self) -> None:
         self._under_way += 1
-        self._quiet.clear()
 
     def __exit__(self, *raised: object) -> None:
         self._under_way -= 1
-        if not self._under_way:
+        if self._quiet is not None and not self._under_way:
             self._quiet.set()
+            self._quiet = None
 
     async def quiet(self, patience: float) -> None:
         """Wait until nobody does; for `patience` seconds, so that who never comes to rest holds up nothing for ever."""
+        if not self._under_way:
+            return
+        self._quiet = quiet = self._quiet or asyncio.Event()
         with suppress(TimeoutError):
             async with asyncio.timeout(patience):
-                await self._quiet.wait()
+                await quiet.wait()

@@ -140,7 +140,8 @@ class MendedChoice:
         if reason in ("stop", "tool_calls"):
             reason = "tool_calls" if called else "stop"
             # Some write nothing for a function without parameters, which is no JSON.
-            heard += [ArgumentsDelta(index, "{}", choice=self._index) for index in sorted(self._bare)]
+            if self._bare:
+                heard += [ArgumentsDelta(index, "{}", choice=self._index) for index in sorted(self._bare)]
         return [*heard, replace(end, finish_reason=reason, usage=self._told.mended(end.usage))]
 
 
