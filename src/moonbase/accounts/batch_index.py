@@ -3,17 +3,14 @@ threads."""
 
 from __future__ import annotations
 
-import sqlite3
-import threading
-from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import msgspec
 
+from moonbase.accounts.index_file import IndexFile
 from moonbase.contract.batches import ENDED, Batch, RequestCounts
-from moonbase.contract.errors import SettingsError
 
 _VERSION = 1
 _SCHEMA = (
@@ -23,7 +20,6 @@ _SCHEMA = (
     "CREATE INDEX batches_under_way ON batches (number) WHERE NOT ended",
     "CREATE TABLE results (batch TEXT NOT NULL, line INTEGER NOT NULL, failed INTEGER NOT NULL, text BLOB NOT NULL, "
     "UNIQUE (batch, line))",
-    f"PRAGMA user_version = {_VERSION}",
 )
 _AT_ONCE = 20
 """Results that are read in one go."""
@@ -54,24 +50,12 @@ class Result(NamedTuple):
 Change = Callable[[Record], Record]
 
 
-class BatchIndex:
-    """The file `path`. Threads and processes may share it. Every method raises `sqlite3.Error` when the file fails."""
+class BatchIndex(IndexFile):
+    """See `IndexFile`."""
 
     def __init__(self, path: Path) -> None:
-        """Raises `SettingsError` when the file cannot be used; one of another version is left alone."""
-        self._lock = threading.Lock()
-        try:
-            path.touch(mode=0o600)  # before SQLite makes it: the files beside it get its permissions
-            self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
-            # Of a new file: results are many, and go with their batch.
-            self._database.execute("PRAGMA auto_vacuum=FULL")
-            self._database.execute("PRAGMA journal_mode=WAL")
-            self._database.execute("PRAGMA synchronous=FULL")  # an answer that was paid for is there after a power cut
-            with self._transaction():
-                self._prepare(path)
-            path.chmod(0o600)
-        except (sqlite3.Error, OSError) as error:
-            raise SettingsError(f"the index of batches {path} cannot be used: {error}") from None
+        # Of a new file: results are many, and go with their batch.
+        super().__init__(path, _SCHEMA, _VERSION, name="the index of batches", pragmas=("auto_vacuum=FULL",))
 
     def add(self, record: Record, *, most: int) -> bool:
         """False, and nothing is added, where its owner has `most` that have not ended."""
@@ -150,10 +134,6 @@ class BatchIndex:
             yield from (text for _, text in rows)
             last = rows[-1][0]
 
-    def close(self) -> None:
-        with self._lock:
-            self._database.close()
-
     def _get(self, batch_id: str) -> Record | None:
         row = self._database.execute("SELECT record FROM batches WHERE id = ?", (batch_id,)).fetchone()
         return _record(row[0]) if row else None
@@ -170,29 +150,6 @@ class BatchIndex:
         if ended:
             self._database.execute("DELETE FROM results WHERE batch = ?", (batch_id,))
         return record
-
-    def _prepare(self, path: Path) -> None:
-        (version,) = self._database.execute("PRAGMA user_version").fetchone()
-        if version == 0:
-            for statement in _SCHEMA:
-                self._database.execute(statement)
-        elif version != _VERSION:
-            raise SettingsError(
-                f"the index of batches {path} is of version {version}, and this program knows version {_VERSION}; use "
-                "the program that wrote it, or another data directory"
-            )
-
-    @contextmanager
-    def _transaction(self) -> Generator[None]:
-        """Also across processes that share the file."""
-        with self._lock:
-            self._database.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-            except BaseException:
-                self._database.execute("ROLLBACK")
-                raise
-            self._database.execute("COMMIT")
 
 
 _decode = msgspec.json.Decoder(Record).decode

@@ -13,17 +13,17 @@ import os
 import re
 import secrets
 import shutil
-import sqlite3
 import sys
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 from msgspec.structs import replace
 
 from moonbase.accounts.batch_index import BatchIndex, Change, Record, Result
+from moonbase.accounts.disk import disk, remove
 from moonbase.contract.batches import (
     CANCELLABLE,
     ENDED,
@@ -37,6 +37,7 @@ from moonbase.contract.errors import InvalidRequest, ServerError, SettingsError
 from moonbase.contract.files import StoredFile
 
 logger = logging.getLogger("moonbase.accounts")
+_disk = partial(disk, logger, "batches", "batches")
 
 MOST_UNDER_WAY = 100
 """Batches of one key that have not ended."""
@@ -159,7 +160,7 @@ class BatchStore:
             if not _give_name(file.path, self._input(batch.id)):
                 raise no_input(body.input_file_id)
             if not self._index.add(record, most=MOST_UNDER_WAY):
-                _remove(self._input(batch.id))
+                remove(self._input(batch.id))
                 raise InvalidRequest(
                     f"Invalid request: {MOST_UNDER_WAY} batches of yours have not ended; wait for one of them, or "
                     "cancel one"
@@ -194,8 +195,8 @@ class BatchStore:
         with _disk():
             record = self._index.change(batch_id, change)
         if record.batch.status in ENDED:
-            _remove(self._input(batch_id))
-            _remove(self._folder / f"{batch_id}.lock")
+            remove(self._input(batch_id))
+            remove(self._folder / f"{batch_id}.lock")
         return record
 
     def _sweep(self) -> None:
@@ -206,7 +207,7 @@ class BatchStore:
                 # What has no row and is new, another server may be about to add.
                 ended = self._index.get(path.stem) is not None
                 if path.stem not in under_way and (ended or time.time() - path.stat().st_ctime > _ABANDONED):
-                    _remove(path)
+                    remove(path)
 
 
 def _cancelling(record: Record, now: int) -> Record:
@@ -231,12 +232,6 @@ def _give_name(file: Path, name: Path) -> bool:
     return True
 
 
-def _remove(path: Path) -> None:
-    """Windows keeps a file that someone is reading; the next start removes it."""
-    with suppress(OSError):
-        path.unlink(missing_ok=True)
-
-
 def _try_lock(descriptor: int) -> bool:
     """Until the file is closed, or the process ends in whatever way."""
     try:
@@ -251,14 +246,3 @@ def _try_lock(descriptor: int) -> bool:
     except (BlockingIOError, PermissionError):
         return False
     return True
-
-
-@contextmanager
-def _disk() -> Generator[None]:
-    """What the disk or the index fails with, in words for the client: no path leaves."""
-    try:
-        yield
-    except (OSError, sqlite3.Error) as error:
-        logger.error("batches cannot be kept or read", exc_info=error)
-        why = error.strerror if isinstance(error, OSError) and error.strerror else "its storage fails"
-        raise ServerError(f"the server cannot keep or read batches now: {why}") from error

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
-import threading
-from collections.abc import Generator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from moonbase.contract.errors import InvalidRequest, SettingsError
+from moonbase.accounts.index_file import IndexFile
+from moonbase.contract.errors import InvalidRequest
 from moonbase.contract.files import FileObject, Purpose, too_many_files
 
 _VERSION = 1
@@ -18,7 +15,6 @@ _SCHEMA = (
     "CREATE TABLE files (number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, owner TEXT NOT NULL, "
     "bytes INTEGER NOT NULL, created_at INTEGER NOT NULL, filename TEXT NOT NULL, purpose TEXT NOT NULL)",
     "CREATE INDEX files_by_owner ON files (owner)",
-    f"PRAGMA user_version = {_VERSION}",
 )
 _COLUMNS = "id, bytes, created_at, filename, purpose"
 
@@ -37,22 +33,11 @@ class FileLimits:
         return self.file_bytes // (1024 * 1024)
 
 
-class FileIndex:
-    """The file `path`. Threads may share it. Every method raises `sqlite3.Error` when the file fails it."""
+class FileIndex(IndexFile):
+    """See `IndexFile`."""
 
     def __init__(self, path: Path) -> None:
-        """Raises `SettingsError` when the file cannot be used; one of another version is left alone."""
-        self._lock = threading.Lock()
-        try:
-            path.touch(mode=0o600)  # before SQLite makes it: the files beside it get its permissions
-            self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=10)
-            self._database.execute("PRAGMA journal_mode=WAL")
-            self._database.execute("PRAGMA synchronous=FULL")  # an id that was answered is there after a power cut
-            with self._transaction():
-                self._prepare(path)
-            path.chmod(0o600)
-        except (sqlite3.Error, OSError) as error:
-            raise SettingsError(f"the index of uploaded files {path} cannot be used: {error}") from None
+        super().__init__(path, _SCHEMA, _VERSION, name="the index of uploaded files")
 
     def add(self, owner: str, file: FileObject, limits: FileLimits) -> None:
         """Raises `InvalidRequest` when `owner` has no room for it."""
@@ -100,10 +85,6 @@ class FileIndex:
         with self._lock:
             self._database.execute("DELETE FROM files WHERE id = ?", (file_id,))
 
-    def close(self) -> None:
-        with self._lock:
-            self._database.close()
-
     def _check_room(self, owner: str, size: int, limits: FileLimits) -> None:
         query = "SELECT count(*), coalesce(sum(bytes), 0) FROM files WHERE owner = ?"
         count, used = self._database.execute(query, (owner,)).fetchone()
@@ -114,29 +95,6 @@ class FileIndex:
                 f"Invalid request: your uploaded files have {used} bytes and this one {size}; all together may have "
                 f"{limits.total_bytes}, please delete previous uploaded files"
             )
-
-    def _prepare(self, path: Path) -> None:
-        (version,) = self._database.execute("PRAGMA user_version").fetchone()
-        if version == 0:
-            for statement in _SCHEMA:
-                self._database.execute(statement)
-        elif version != _VERSION:
-            raise SettingsError(
-                f"the index of uploaded files {path} is of version {version}, and this program knows version "
-                f"{_VERSION}; use the program that wrote it, or another data directory"
-            )
-
-    @contextmanager
-    def _transaction(self) -> Generator[None]:
-        """Also across processes that share the file."""
-        with self._lock:
-            self._database.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-            except BaseException:
-                self._database.execute("ROLLBACK")
-                raise
-            self._database.execute("COMMIT")
 
 
 def _file(row: tuple[str, int, int, str, str]) -> FileObject:

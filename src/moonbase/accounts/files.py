@@ -12,20 +12,22 @@ import logging
 import os
 import re
 import secrets
-import sqlite3
 import sys
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
+from moonbase.accounts.disk import disk, remove
 from moonbase.accounts.durable import sync_folder
 from moonbase.accounts.file_index import FileIndex, FileLimits
 from moonbase.contract.errors import ServerError, SettingsError
 from moonbase.contract.files import FileObject, Purpose, StoredFile, file_is_empty, file_too_large
 
 logger = logging.getLogger("moonbase.accounts")
+_disk = partial(disk, logger, "uploaded files", "files")
 
 _ID = re.compile(r"file_[0-9a-f]{32}")
 _NAME = re.compile(r"(file_[0-9a-f]{32})(\.txt)?")
@@ -89,9 +91,9 @@ class Upload:
     def discard(self) -> None:
         """Leave nothing behind."""
         self.release()
-        _remove(self.path)
+        remove(self.path)
         if self._text is not None:
-            _remove(self._text_path)
+            remove(self._text_path)
 
 
 class FileStore:
@@ -219,8 +221,8 @@ class FileStore:
         with _disk():
             if not (_ID.fullmatch(file_id) and self._index.remove(owner, file_id)):
                 return False
-        _remove(self._folder / file_id)
-        _remove(self._folder / f"{file_id}.txt")
+        remove(self._folder / file_id)
+        remove(self._folder / f"{file_id}.txt")
         return True
 
     def _sweep(self) -> None:
@@ -228,11 +230,11 @@ class FileStore:
             known, there = self._index.ids(), {path.name for path in self._folder.iterdir()}
             for path in self._incoming.iterdir():
                 if _INCOMING.fullmatch(path.name) and not _is_locked(path):
-                    _remove(path)
+                    remove(path)
             for name, file_id in _kept(there):
                 # Asked again: another server may have added the row since.
                 if file_id not in known and not _is_locked(self._folder / name) and not self._index.has(file_id):
-                    _remove(self._folder / name)
+                    remove(self._folder / name)
             for file_id in sorted(known - there):
                 logger.warning("the bytes of the uploaded file %s are gone; it is forgotten", file_id)
                 self._index.forget(file_id)
@@ -251,23 +253,6 @@ def _create(path: Path) -> BinaryIO:
         file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600), "w+b")
         _lock(file.fileno())
         return file
-
-
-def _remove(path: Path) -> None:
-    """Windows keeps a file that someone is reading; the next start removes it."""
-    with suppress(OSError):
-        path.unlink(missing_ok=True)
-
-
-@contextmanager
-def _disk() -> Generator[None]:
-    """What the disk or the index fails with, in words for the client: no path leaves."""
-    try:
-        yield
-    except (OSError, sqlite3.Error) as error:
-        logger.error("uploaded files cannot be kept or read", exc_info=error)
-        why = error.strerror if isinstance(error, OSError) and error.strerror else "its storage fails"
-        raise ServerError(f"the server cannot keep or read files now: {why}") from error
 
 
 def _lock(descriptor: int) -> None:
