@@ -1,13 +1,14 @@
 """Muon for the matrices, AdamW for embeddings, norms and biases (Jordan et al., 2024)."""
 
 import torch
+from precision import fastest
 from torch import Tensor, nn
 
 
 def orthogonal(update: Tensor, rounds: int = 5) -> Tensor:
     """The nearest semi-orthogonal matrices of a stack (count, rows, columns), by Newton-Schulz iteration."""
     a, b, c = 3.4445, -4.7750, 2.0315
-    x = update.bfloat16()
+    x = update.to(fastest(update.device))
     flat = x.size(-2) > x.size(-1)
     if flat:
         x = x.mT

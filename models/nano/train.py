@@ -24,6 +24,7 @@ from batches import Batch, Feed
 from corpus.mix import SHARES
 from model import Nano, Shape
 from optimizer import optimizers
+from precision import fastest
 
 HERE = Path(__file__).resolve().parent
 Losses = dict[str, tuple[float, int]]
@@ -164,18 +165,11 @@ def _learn(model: Nano, batch: Batch) -> tuple[int, Losses]:
     """Add the gradient of one batch's summed loss to the parameters' own."""
     device = model.embedding.weight.device
     ids, wanted = batch.ids.to(device), batch.wanted.to(device)
-    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=_has_products_of_16_bits(device)):
+    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=fastest(device) == torch.bfloat16):
         logits = model(ids, wanted)
     losses = F.cross_entropy(logits.float(), torch.roll(ids, -1, 1)[wanted], reduction="none")
     losses.sum().backward()
     return ids.numel(), _by_kind(batch, losses.detach().cpu())
-
-
-def _has_products_of_16_bits(device: torch.device) -> bool:
-    """Whether bfloat16 is faster here than 32 bits; a processor without AVX-512 imitates it, slowly."""
-    if device.type == "cpu":
-        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
-    return torch.cuda.is_bf16_supported()
 
 
 def _by_kind(batch: Batch, losses: torch.Tensor) -> Losses:
