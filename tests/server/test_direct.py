@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -109,6 +109,9 @@ class _Transport:
 
     def write(self, data: bytes) -> None:
         self.pieces.append(data)
+
+    def writelines(self, pieces: Iterable[bytes]) -> None:
+        self.pieces.extend(pieces)
 
     def close(self) -> None:
         self.closed = True

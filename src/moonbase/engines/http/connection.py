@@ -15,7 +15,7 @@ HIGH_WATER = 256 * 1024
 """Bytes that may wait for a slow reader before the socket is left unread, and the upstream has to wait."""
 MAX_HEAD = 64 * 1024
 _LARGE = 32 * 1024
-"""Bytes of a body beyond which copying them would cost more than a second write."""
+"""Bytes of a body beyond which copying them would cost more than a second piece in the write."""
 _GRACE = 1.0
 """Seconds in which a body whose end is known by its content may end by HTTP's rules, to keep the connection."""
 
@@ -79,8 +79,7 @@ class Connection(asyncio.Protocol):
         if len(body) < _LARGE:
             self._transport.write(head + body)
         else:
-            self._transport.write(head)
-            self._transport.write(body)
+            self._transport.writelines((head, body))
         self._touch()
         if self._timer is None:
             self._timer = self._loop.call_at(self._deadline, self._check)
