@@ -43,7 +43,7 @@ def _run(log: Path, script: str, *arguments: str) -> None:
 def main() -> None:
     reader = argparse.ArgumentParser(description="Make moonbase-nano from nothing, or go on with an interrupted run.")
     reader.add_argument("--tokens", type=float, default=60e6, help="length of the training in tokens")
-    reader.add_argument("--seconds", type=float, default=1e9, help="or in seconds, whichever ends sooner")
+    reader.add_argument("--seconds", type=float, default=9000, help="or in seconds, whichever ends sooner")
     reader.add_argument("--workers", type=int, default=2, help="training processes of one thread each")
     reader.add_argument("--seed", type=int, default=1)
     reader.add_argument("--samples", type=int, default=200, help="cases of each task for the scores")
