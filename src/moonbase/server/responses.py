@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 
 import msgspec
 
@@ -10,6 +11,7 @@ from moonbase.contract.decoding import decode
 from moonbase.contract.fold import Fold
 from moonbase.contract.responses.body import ResponsesBody, chat_body
 from moonbase.contract.responses.reply import Head
+from moonbase.contract.responses.tools import WEB_SEARCH, Called
 from moonbase.contract.responses.writer import ResponseWriter, whole_response
 from moonbase.contract.sse import escaped
 from moonbase.server.answering import answer
@@ -19,6 +21,7 @@ from moonbase.server.platform import Platform
 from moonbase.server.preparing import Preparation, Prepared
 from moonbase.server.traffic import Traffic
 from moonbase.server.wire import off_loop
+from moonbase.tools.official.web_search import URI
 
 RESPONSES = "/v1/responses"
 _encode = msgspec.json.Encoder().encode
@@ -39,16 +42,22 @@ class Responses:
             entry.model = body.model
             served = platform.model(body.model)
             asked = await off_loop(lambda: chat_body(body, served.card), size=len(data))
-            prepared = await self._preparation.prepare(asked, served, size=len(data), owner=owner, entry=entry)
-            await answer(platform, prepared, ResponseForm(platform, prepared, body), exchange, owner=owner, entry=entry)
+            names = body.names()
+            prepared = await self._preparation.prepare(
+                asked, served, size=len(data), owner=owner, entry=entry, beside=URI if WEB_SEARCH in names else None
+            )
+            form = ResponseForm(platform, prepared, body, names)
+            await answer(platform, prepared, form, exchange, owner=owner, entry=entry)
 
 
 class ResponseForm:
     """An answer as the Responses API writes it. See `answering.Form`."""
 
-    def __init__(self, platform: Platform, prepared: Prepared, body: ResponsesBody) -> None:
+    def __init__(
+        self, platform: Platform, prepared: Prepared, body: ResponsesBody, names: Mapping[str, Called]
+    ) -> None:
         request = prepared.request
-        self._clock, self._names = platform.clock, body.names()
+        self._clock, self._names = platform.clock, names
         self._head = Head(
             id=f"resp_{random.getrandbits(96):024x}",
             created=int(platform.clock()),

@@ -19,13 +19,8 @@ from moonbase.contract.responses.tools import Called, ResponsesTool, called_by, 
 from moonbase.contract.thinking import ThinkingControl
 from moonbase.contract.tools import Tool
 
-_SOURCES, _RESULTS, _ENCRYPTED = (
-    "web_search_call.action.sources",
-    "web_search_call.results",
-    "reasoning.encrypted_content",
-)
-_INCLUDED = (_RESULTS, _SOURCES, _ENCRYPTED)
-"""The last is what Codex asks for; thoughts come in clear here."""
+_INCLUDED = ("web_search_call.results", "web_search_call.action.sources", "reasoning.encrypted_content")
+"""The last is what Codex asks for."""
 _STATE = ("previous_response_id", "conversation")
 
 
@@ -76,7 +71,8 @@ class ResponsesBody(msgspec.Struct, frozen=True):
     tool_choice: str | dict[str, Any] | None = None
     """`auto`; anything else only where the model takes it in chat completions."""
     include: list[str] | None = None
-    """What else the answer should have: `web_search_call.action.sources`."""
+    """What else the answer should have. It is checked; thoughts are in clear anyway, and where a search has looked is
+    not told here."""
     prompt_cache_key: str | None = None
     """A session or task, whose requests find each other's cached prompt."""
     prompt_cache_options: CacheOptions | None = None
@@ -92,11 +88,6 @@ class ResponsesBody(msgspec.Struct, frozen=True):
     """As `previous_response_id`."""
     background: bool | None = None
     """True is refused: there would be nowhere to fetch the answer from."""
-
-    @property
-    def sources(self) -> bool:
-        """Whether the answer should tell where a search has looked."""
-        return _SOURCES in (self.include or ())
 
     def names(self) -> dict[str, Called]:
         """What is called, by the name that the model knows it by."""
