@@ -43,8 +43,9 @@ class Responses:
             served = platform.model(body.model)
             asked = await off_loop(lambda: chat_body(body, served.card), size=len(data))
             names = body.names()
+            searches = any(called.kind == WEB_SEARCH for called in names.values())
             prepared = await self._preparation.prepare(
-                asked, served, size=len(data), owner=owner, entry=entry, beside=URI if WEB_SEARCH in names else None
+                asked, served, size=len(data), owner=owner, entry=entry, beside=URI if searches else None
             )
             form = ResponseForm(platform, prepared, body, names)
             await answer(platform, prepared, form, exchange, owner=owner, entry=entry)
