@@ -197,7 +197,8 @@ class _Answer:
             return engine.stream(self._request)
         context = CallContext(key_id=self._owner, data_dir=platform.data_dir)
         calls = Calls(platform.fibers, platform.sealer, plan.functions, context)
-        return ToolLoop(engine, calls, steps=plan.steps).stream(self._request)
+        runs = plan.functions if plan.shared else None
+        return ToolLoop(engine, calls, steps=plan.steps, runs=runs).stream(self._request)
 
     async def _remember(self, fold: Fold) -> None:
         """Once every choice is whole: keep what the next turn may ask for."""

@@ -20,6 +20,7 @@ from moonbase.server.journal import Entry
 from moonbase.server.messages import BASE, COUNT, MESSAGES, Messages, encode_error, key_of, name
 from moonbase.server.pages import Pages
 from moonbase.server.platform import Platform
+from moonbase.server.responses import RESPONSES, Responses
 from moonbase.server.site import Site
 from moonbase.server.traffic import Traffic
 from moonbase.server.wire import Receive, Scope, Send, error_headers
@@ -27,7 +28,7 @@ from moonbase.server.wire import Receive, Scope, Send, error_headers
 logger = logging.getLogger("moonbase.server")
 
 CHAT = "/v1/chat/completions"
-CALLABLES = (CHAT, MESSAGES, COUNT)
+CALLABLES = (CHAT, MESSAGES, COUNT, RESPONSES)
 PUBLIC = frozenset({"/health", openapi.PATH})
 
 
@@ -38,7 +39,8 @@ class App:
         self.platform = platform
         traffic = Traffic()
         chat, messages = ChatCompletions(platform, traffic), Messages(platform, traffic)
-        self._callables = {CHAT: chat, MESSAGES: messages, COUNT: messages.count}
+        responses = Responses(platform, traffic)
+        self._callables = {CHAT: chat, MESSAGES: messages, COUNT: messages.count, RESPONSES: responses}
         self._batches = BatchRunner(platform, chat, traffic)
         self._pages = Pages(platform.allow_origins, open_to_all=platform.keys.open)
         site = Site(platform.site) if platform.site is not None else None

@@ -13,6 +13,8 @@ from moonbase.contract.files import FileObject, Purpose
 from moonbase.contract.frames import Chunk
 from moonbase.contract.request import ChatBody
 from moonbase.contract.response import Completion
+from moonbase.contract.responses.body import ResponsesBody
+from moonbase.contract.responses.reply import ResponseEvent, ResponseReply
 from moonbase.server.account import BalanceReply
 from moonbase.server.batches import LIMIT, MOST, BatchList
 from moonbase.server.files import FileDeleted, FileList
@@ -100,6 +102,25 @@ OPERATIONS: tuple[Operation, ...] = (
                 "at the end `data: [DONE]`. A stream that fails after its first frame ends with a finish reason of "
                 "the extended set, and without `[DONE]`.",
                 {JSON: Completion, EVENTS: Chunk},
+                ("X-Msh-Usage-Prompt-Tokens", "X-Msh-Usage-Cached-Tokens"),
+            )
+        },
+        errors=(*_BODY_ERRORS, 429),
+    ),
+    Operation(
+        method="POST",
+        path="/v1/responses",
+        id="createResponse",
+        summary="Answer a conversation, in the form of the Responses API",
+        description="The same models and the same answers as of chat completions, for clients of that API. Nothing is "
+        "kept: each request brings its whole conversation. Members that are not described here are ignored.",
+        body=ResponsesBody,
+        example={"model": "kimi-k3", "input": "Hello there."},
+        answers={
+            200: Answer(
+                "The whole response; or, with `stream`, its events as server-sent events. A stream that fails after "
+                "its first event ends with `response.failed`.",
+                {JSON: ResponseReply, EVENTS: ResponseEvent},
                 ("X-Msh-Usage-Prompt-Tokens", "X-Msh-Usage-Cached-Tokens"),
             )
         },

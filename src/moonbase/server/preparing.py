@@ -18,7 +18,7 @@ from moonbase.server.recalled import Place
 from moonbase.server.references import referred, refers, with_files
 from moonbase.server.searching import SearchingEngine, check_builtins, searches
 from moonbase.server.wire import OFF_LOOP_BYTES, off_loop
-from moonbase.tools.plan import Plan, plan_of
+from moonbase.tools.plan import Plan, plan_beside, plan_of
 from moonbase.tools.seal import BEGIN
 from moonbase.tools.searched import opened_searches
 
@@ -57,8 +57,10 @@ class Preparation:
         entry.model = body.model
         return await self.prepare(body, self._platform.model(body.model), size=size, owner=owner, entry=entry)
 
-    async def prepare(self, body: ChatBody, served: Served, *, size: int, owner: str, entry: Entry) -> Prepared:
-        """`body` came in so many bytes."""
+    async def prepare(
+        self, body: ChatBody, served: Served, *, size: int, owner: str, entry: Entry, beside: str | None = None
+    ) -> Prepared:
+        """`body` came in so many bytes. `beside`: a formula whose functions the server runs beside the client's."""
         limit = self._platform.max_body
         # Asked at each step instead of `off_loop`, which would cost small bodies a closure and a coroutine each time.
         here = size <= OFF_LOOP_BYTES
@@ -67,7 +69,8 @@ class Preparation:
             size += sum(file.object.bytes for file in files.values())
             here = size <= OFF_LOOP_BYTES
             body = await off_loop(lambda: replace(body, messages=with_files(body.messages, files)), size=size)
-        opened = self._opened(body, served, owner) if here else await to_thread(self._opened, body, served, owner)
+        given = body, served, owner, beside
+        opened = self._opened(*given) if here else await to_thread(self._opened, *given)
         if opened.dropped:
             recall = self._platform.recall
             back = await recall.put_back(opened.body.messages, opened.dropped, opened.places)
@@ -75,9 +78,10 @@ class Preparation:
             opened = opened._replace(body=replace(opened.body, messages=back.messages))
         return self._resolved(opened, served, owner) if here else await to_thread(self._resolved, opened, served, owner)
 
-    def _opened(self, body: ChatBody, served: Served, owner: str) -> _Opened:
+    def _opened(self, body: ChatBody, served: Served, owner: str, beside: str | None) -> _Opened:
         thinking = resolve_thinking(served.card, body.thinking, body.reasoning_effort)
-        body, plan = plan_of(body, self._platform.toolset)
+        toolset = self._platform.toolset
+        body, plan = plan_of(body, toolset) if beside is None else plan_beside(body, toolset, beside)
         body = self._unsealed(body, owner)
         dropped = self._dropped(body, thinking)
         if dropped and self._platform.missing_reasoning == "ignore":

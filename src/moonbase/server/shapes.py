@@ -24,6 +24,9 @@ from moonbase.contract.files import UploadPurpose
 from moonbase.contract.messages import MediaUrl, Message, ToolCall
 from moonbase.contract.request import LEAST_STEPS, MAX_STOP_BYTES, MAX_STOPS, MOST_STEPS, ChatBody
 from moonbase.contract.response import AssistantMessage
+from moonbase.contract.responses.body import CacheOptions, ResponsesBody, ResponsesFormat
+from moonbase.contract.responses.reply import SummaryText
+from moonbase.contract.responses.tools import ResponsesTool, ToolGrammar
 from moonbase.contract.thinking import ThinkingControl
 from moonbase.contract.tools import Function, Tool, ToolChoice
 
@@ -180,6 +183,151 @@ class CountShape(msgspec.Struct, frozen=True, kw_only=True):
     stop_sequences: Annotated[list[StopWord], Meta(max_length=MAX_STOPS)] | None = None
 
 
+class InputTextPart(msgspec.Struct, frozen=True, tag_field="type", tag="input_text"):
+    text: str
+
+
+class InputImagePart(msgspec.Struct, frozen=True, tag_field="type", tag="input_image"):
+    """A picture, for models that can see."""
+
+    image_url: Annotated[str, Meta(pattern="^(data:image/|ms://)")]
+
+
+class OutputTextPart(msgspec.Struct, frozen=True, tag_field="type", tag="output_text"):
+    """What the model said, sent back."""
+
+    text: str
+
+
+InputContent = str | list[InputTextPart | InputImagePart | OutputTextPart]
+
+
+class MessageInput(msgspec.Struct, frozen=True, tag_field="type", tag="message"):
+    """What somebody said. The type may be left out."""
+
+    role: Literal["user", "assistant", "developer", "system"]
+    content: InputContent
+
+
+class ReasoningInput(msgspec.Struct, frozen=True, tag_field="type", tag="reasoning"):
+    """What the model thought, sent back as it was answered."""
+
+    summary: list[SummaryText] = []
+
+
+class FunctionCallInput(msgspec.Struct, frozen=True, tag_field="type", tag="function_call"):
+    """A call of the model, sent back as it was answered."""
+
+    call_id: str
+    name: str
+    arguments: str
+    namespace: str | None = None
+
+
+class FunctionOutputInput(msgspec.Struct, frozen=True, tag_field="type", tag="function_call_output"):
+    """What a call came to."""
+
+    call_id: str
+    output: InputContent
+
+
+class CustomCallInput(msgspec.Struct, frozen=True, tag_field="type", tag="custom_tool_call"):
+    """A call of `apply_patch`, sent back as it was answered."""
+
+    call_id: str
+    name: str
+    input: str
+    namespace: str | None = None
+
+
+class CustomOutputInput(msgspec.Struct, frozen=True, tag_field="type", tag="custom_tool_call_output"):
+    """What a call of `apply_patch` came to."""
+
+    call_id: str
+    output: InputContent
+
+
+class SearchCallInput(msgspec.Struct, frozen=True, tag_field="type", tag="web_search_call"):
+    """A search of the server, sent back. It is not looked at."""
+
+
+class ToolsInput(msgspec.Struct, frozen=True, tag_field="type", tag="additional_tools"):
+    """Tools that may be called from here on, for models that take them there."""
+
+    role: Literal["developer"]
+    tools: list[ResponsesTool]
+
+
+class FunctionTool(msgspec.Struct, frozen=True, tag_field="type", tag="function"):
+    """A function that the client runs."""
+
+    name: Annotated[str, Meta(pattern=FUNCTION_NAME)]
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+    strict: bool | None = None
+
+
+class PatchTool(msgspec.Struct, frozen=True, tag_field="type", tag="custom"):
+    """`apply_patch`, which takes free text."""
+
+    name: Literal["apply_patch"]
+    format: ToolGrammar
+    description: str | None = None
+
+
+class NamespaceTool(msgspec.Struct, frozen=True, tag_field="type", tag="namespace"):
+    """Tools that belong together."""
+
+    name: str
+    tools: list[FunctionTool | PatchTool]
+    description: str | None = None
+
+
+class SearchTool(msgspec.Struct, frozen=True, tag_field="type", tag="web_search"):
+    """A search of the web, which the server runs."""
+
+    search_content_types: list[Literal["text"]] | None = None
+
+
+class ResponsesShape(msgspec.Struct, frozen=True, kw_only=True):
+    input: (
+        str
+        | Annotated[
+            list[
+                MessageInput
+                | ReasoningInput
+                | FunctionCallInput
+                | FunctionOutputInput
+                | CustomCallInput
+                | CustomOutputInput
+                | SearchCallInput
+                | ToolsInput
+            ],
+            Meta(min_length=1),
+        ]
+    )
+    max_output_tokens: Positive | None = None
+    tools: list[FunctionTool | PatchTool | NamespaceTool | SearchTool] | None = None
+    tool_choice: Literal["auto", "none"] | None = None
+    include: (
+        list[Literal["web_search_call.results", "web_search_call.action.sources", "reasoning.encrypted_content"]] | None
+    ) = None
+    temperature: Annotated[float, Meta(ge=0, le=1)] | None = None
+    top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
+    previous_response_id: None = None
+    conversation: None = None
+    background: Literal[False] | None = None
+
+
+class ResponsesFormatShape(msgspec.Struct, frozen=True, kw_only=True):
+    type: Literal["json_schema", "text"]
+
+
+class CacheOptionsShape(msgspec.Struct, frozen=True, kw_only=True):
+    mode: Literal["implicit"] = "implicit"
+    ttl: Literal["5m", "1h"] = "5m"
+
+
 class UploadForm(msgspec.Struct, frozen=True, kw_only=True):
     """A file and what it is for."""
 
@@ -214,5 +362,8 @@ SHAPES: dict[type, type] = {
     AnthropicTool: AnthropicToolShape,
     OutputConfig: OutputConfigShape,
     BatchBody: BatchShape,
+    ResponsesBody: ResponsesShape,
+    ResponsesFormat: ResponsesFormatShape,
+    CacheOptions: CacheOptionsShape,
 }
 """For a type that is wider than the API: its fields as the API has them. Those without a default are required."""

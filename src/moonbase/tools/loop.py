@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Container, Sequence
 from contextlib import aclosing
 
 from msgspec.structs import replace
@@ -23,10 +23,12 @@ from moonbase.tools.step import Step
 
 
 class ToolLoop:
-    """Answers with `engine`, which is asked `steps` times at most; the last time it may not call."""
+    """Answers with `engine`, which is asked `steps` times at most; the last time it may not call. `runs`: the functions
+    whose calls are run here; a step that calls another is the last, and all its calls are the client's. None runs all.
+    """
 
-    def __init__(self, engine: Engine, calls: Calls, *, steps: int) -> None:
-        self._engine, self._calls, self._steps = engine, calls, steps
+    def __init__(self, engine: Engine, calls: Calls, *, steps: int, runs: Container[str] | None = None) -> None:
+        self._engine, self._calls, self._steps, self._runs = engine, calls, steps, runs
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
         """The events of the whole loop. Closing this stops the generation and the tools at once."""
@@ -42,6 +44,9 @@ class ToolLoop:
             spent = plus(end.usage, [spent])
             if not step.calls:
                 yield Finished(step.reason, spent, token_ids=end.token_ids)
+                return
+            if self._runs is not None and any(call.function.name not in self._runs for call in step.calls):
+                yield Finished("tool_calls", spent, token_ids=end.token_ids)
                 return
             yield StepEnded(end.finish_reason, end.usage, end.token_ids)
             results: list[ToolResult] = []

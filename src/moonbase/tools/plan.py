@@ -23,10 +23,12 @@ _LISTED = 30
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The functions that the server runs, each with the URI of its formula; how often the model may be asked."""
+    """The functions that the server runs, each with the URI of its formula; how often the model may be asked. `shared`:
+    the client runs calls of any other function."""
 
     functions: Mapping[str, str]
     steps: int
+    shared: bool = False
 
 
 def plan_of(body: ChatBody, toolset: Toolset) -> tuple[ChatBody, Plan | None]:
@@ -43,10 +45,24 @@ def plan_of(body: ChatBody, toolset: Toolset) -> tuple[ChatBody, Plan | None]:
         if uri in body.formulas[:place]:
             raise InvalidRequest(f"Invalid request: formulas[{place}] names {uri} again; name each formula once")
         formula = _formula(toolset, place, uri)
-        # As a client would have got them and put them into `tools`.
-        tools += msgspec.convert(msgspec.to_builtins(tool_list(formula).tools), list[Tool])
+        tools += _declared(formula)
         functions |= dict.fromkeys(formula.called(), uri)
     return replace(body, tools=tools), Plan(functions, _steps(body))
+
+
+def plan_beside(body: ChatBody, toolset: Toolset, uri: str) -> tuple[ChatBody, Plan | None]:
+    """As `plan_of`, of the formula `uri`, whose functions stand beside the client's; None where it is not served."""
+    try:
+        formula = toolset.formula(uri)
+    except NotFound:
+        return body, None
+    plan = Plan(dict.fromkeys(formula.called(), uri), DEFAULT_STEPS, shared=True)
+    return replace(body, tools=[*(body.tools or ()), *_declared(formula)]), plan
+
+
+def _declared(formula: Formula) -> list[Tool]:
+    """Its tools, as a client would have got them and put them into `tools`."""
+    return msgspec.convert(msgspec.to_builtins(tool_list(formula).tools), list[Tool])
 
 
 def _check(body: ChatBody) -> None:
