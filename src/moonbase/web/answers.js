@@ -157,7 +157,8 @@ export class Step {
 
   /** What the user writes as the result of a call; `signal` ends the waiting for it. */
   typed(call, signal) {
-    const field = make("textarea", { rows: 3, ariaLabel: `Result of ${call.function.name}` });
+    const label = `What ${call.function.name} gives back`;
+    const field = make("textarea", { rows: 3, ariaLabel: label, placeholder: label });
     const form = make("form", {}, field, make("button", { className: "small", textContent: "Give this back" }));
     const box = this.#boxOf(call.id);
     box.append(form);

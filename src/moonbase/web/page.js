@@ -17,7 +17,7 @@ let scrolled = 0;
 
 // --- what is set
 
-const kept = ["key", "thinking", "effort", "max", "system", "own", "extra", "model"];
+const kept = ["key", "thinking", "effort", "max", "system", "own", "extra", "text", "model"];
 
 function ticked() {
   return [...document.querySelectorAll("#tools input:checked")].map((each) => each.value);
@@ -26,10 +26,10 @@ function ticked() {
 /** Keep something for a reload of this tab. */
 function store(name, value) {
   try {
+    sessionStorage.removeItem(name);
     sessionStorage.setItem(name, JSON.stringify(value));
   } catch {
     // There is no room for it, or there is no storage: it lasts as long as the page.
-    sessionStorage?.removeItem(name);
   }
 }
 
@@ -187,7 +187,10 @@ function show(message) {
 function showStored() {
   messages.push(...(stored("moonbase.talk") ?? []));
   // It was being answered.
-  if (messages.at(-1)?.role === "user") giveBack(messages.pop());
+  if (messages.at(-1)?.role === "user") {
+    giveBack(messages.pop());
+    store("moonbase.talk", messages);
+  }
   let box, step;
   for (const message of messages) {
     if (message.role === "user") ({ box } = show(message));
@@ -237,8 +240,10 @@ async function ask() {
   if (!model()) await load();
   const text = at("text").value.trim();
   const [more, written] = [extra(), own()];
-  if (running || !(text || pictures.length) || !model() || more === null || written === null) return;
-  notice("");
+  if (running || !(text || pictures.length) || !model()) return;
+  const unfit = more === null || written === null;
+  notice(unfit ? "What stands under Settings as JSON cannot be sent; the fault is told there." : "");
+  if (unfit) return;
   const parts = pictures.splice(0).map((url) => ({ type: "image_url", image_url: { url } }));
   const message = { role: "user", content: parts.length ? [...parts, { type: "text", text }] : text };
   at("text").value = "";
@@ -262,7 +267,9 @@ async function ask() {
     if (asked.isConnected) giveBack(message);
   } finally {
     running = null;
+    // Also where the page is about to go, which ends the answer.
     store("moonbase.talk", messages);
+    keep();
     busy(false);
     follow();
     showBalance().catch(() => {});
@@ -359,6 +366,7 @@ function begin() {
   });
   document.addEventListener("drop", (event) => take(event, event.dataTransfer));
   document.addEventListener("change", keep);
+  window.addEventListener("pagehide", keep);
   showStored();
   load();
   toText();

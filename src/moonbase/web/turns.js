@@ -100,5 +100,6 @@ export async function* turn(api, model, messages, settings, signal, typed) {
 /** The same request for a terminal; the key stays out of it. */
 export function asCurl(base, body) {
   const quoted = JSON.stringify(body, null, 2).replaceAll("'", "'\\''");
-  return `curl -N ${base}/chat/completions \\\n  -H "Authorization: Bearer $MOONSHOT_API_KEY" \\\n  -d '${quoted}'`;
+  const heads = '-H "Authorization: Bearer $MOONSHOT_API_KEY" \\\n  -H "Content-Type: application/json"';
+  return `curl -N ${base}/chat/completions \\\n  ${heads} \\\n  -d '${quoted}'`;
 }
