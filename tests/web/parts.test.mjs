@@ -53,6 +53,20 @@ test("a stream without its end is a failure", async () => {
   await assert.rejects(all(api.frames({})), /broke off/);
 });
 
+test("a stream that is torn is a failure in words", async () => {
+  const torn = new ReadableStream({
+    pull(controller) {
+      controller.error(new TypeError("network error"));
+    },
+  });
+  await assert.rejects(all(payloads(torn)), /broke off/);
+});
+
+test("a key that no header can carry is told of, and not sent", async () => {
+  const api = new Api("http://here/v1", "sk-“one”", () => assert.fail("sent"));
+  await assert.rejects(api.models(), /API key/);
+});
+
 test("an answer is put together, its thinking and calls too", () => {
   const answer = new Answer();
   const deltas = [
@@ -92,6 +106,19 @@ test("a turn runs tools and keeps the thinking for what follows", async () => {
   assert.equal(asked[2][1].messages[1].reasoning_content, "I ask.");
   assert.deepEqual(messages.map(({ role }) => role), ["user", "assistant", "tool", "assistant"]);
   assert.equal(events.find(({ kind }) => kind === "result").text, "Monday");
+});
+
+test("the user writes what a tool of their own gives back", async () => {
+  const call = { index: 0, id: "date:0", function: { name: "date", arguments: "{}" } };
+  const { api, asked } = serving(
+    `${frame({ tool_calls: [call] })}${frame({}, { finish_reason: "tool_calls" })}data: [DONE]\n\n`,
+    `${frame({ content: "So be it." })}${frame({}, { finish_reason: "stop" })}data: [DONE]\n\n`,
+  );
+  const messages = [{ role: "user", content: "Which day?" }];
+  const typed = async ({ function: { name } }) => `${name}, typed`;
+  await all(turn(api, BOTH, messages, { tools: new Map([["date", { tool: DATE }]]) }, null, typed));
+  assert.deepEqual(asked.map(([path]) => path), ["/v1/chat/completions", "/v1/chat/completions"]);
+  assert.deepEqual([asked[0][1].tools, messages[2].content], [[DATE], "date, typed"]);
 });
 
 test("what fails in the middle leaves the conversation as it was", async () => {
@@ -137,5 +164,32 @@ test("text is blocks and never HTML", () => {
     ["link", "c"],
     ["text", " [e](javascript:f)"],
   ]);
+  assert.deepEqual(spans("a *b* 2*3*4").map(({ kind }) => kind), ["text", "em", "text"]);
   assert.deepEqual(blocks(""), []);
+});
+
+test("lists keep their numbers, whatever stands in their items", () => {
+  const [list, after] = blocks("3. three\n   - a\n   - b\n\n   ```\n   code\n   ```\n\n4. four\nafter");
+  assert.deepEqual([list.ordered, list.start, list.items.length, after.kind], [true, 3, 2, "paragraph"]);
+  assert.deepEqual(list.items[0].map(({ kind }) => kind), ["paragraph", "list", "code"]);
+  assert.deepEqual([list.items[0][1].items.length, list.items[0][2].text], [2, "code"]);
+  const two = blocks("1. one\n\n- other\n* * *");
+  assert.deepEqual(two.map(({ kind, ordered }) => [kind, ordered]), [["list", true], ["list", false]]);
+});
+
+test("tables, quotes and rules", () => {
+  const [table, text] = blocks("| a | b |\n|:--|--:|\n| `1` | 2 |\n\nx | y");
+  assert.deepEqual(table.rows.map((row) => row.map(([{ kind, text }]) => [kind, text])), [
+    [["text", "a"], ["text", "b"]],
+    [["code", "1"], ["text", "2"]],
+  ]);
+  assert.equal(text.kind, "paragraph");
+  const kinds = blocks("> - quoted\n> more\n---\ntext\n***").map(({ kind }) => kind);
+  assert.deepEqual(kinds, ["quote", "rule", "paragraph", "rule"]);
+});
+
+test("a model that runs in circles stops no page", () => {
+  for (const part of ["- ", "> ", "[", "**", "*a ", "| ", "1. ", "`", "\n- ", "\n> > - ", "\n|-|", "\n```\n", "[a](http://"]) {
+    assert.ok(Array.isArray(blocks(part.repeat(20_000))));
+  }
 });

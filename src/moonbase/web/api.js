@@ -10,6 +10,9 @@ export class Failure extends Error {
   }
 }
 
+/** For a stream that ends before its end, whether the connection was closed or torn. */
+const BROKEN = "the answer broke off: the connection ended before [DONE]";
+
 export class Api {
   /** `base` is the address up to and with `/v1`; `send` is `fetch`, for tests. */
   constructor(base, key, send = (...given) => fetch(...given)) {
@@ -22,12 +25,9 @@ export class Api {
     return (await this.#json("/models")).data;
   }
 
+  /** The formulas that the server has, each with its `tools`. */
   async formulas() {
     return (await this.#json("/formulas")).data;
-  }
-
-  async tools(uri) {
-    return (await this.#json(`/formulas/${uri}/tools`)).tools;
   }
 
   async balance() {
@@ -50,7 +50,7 @@ export class Api {
       done = frame === "[DONE]";
       if (!done) yield frame;
     }
-    if (!done) throw new Failure("the answer broke off: the connection ended before [DONE]");
+    if (!done) throw new Failure(BROKEN);
   }
 
   async #json(path, body, signal) {
@@ -58,6 +58,7 @@ export class Api {
   }
 
   async #ask(path, body, signal) {
+    if (/[^ -~]/.test(this.key)) throw new Failure("the API key holds a sign that no key has; copy it again");
     const headers = { Authorization: `Bearer ${this.key}` };
     const given = { headers, signal };
     if (body !== undefined) {
@@ -88,6 +89,10 @@ async function refusal(answer) {
   return new Failure(message, { status: answer.status, type: told.type ?? "" });
 }
 
+function brokenOff(error) {
+  throw error.name === "AbortError" ? error : new Failure(BROKEN);
+}
+
 /** What stands behind `data: ` in each frame of a stream of bytes (contract.md 2.1). */
 export async function* payloads(stream) {
   const reader = stream.getReader();
@@ -95,7 +100,7 @@ export async function* payloads(stream) {
   let rest = "";
   try {
     for (;;) {
-      const { value, done } = await reader.read();
+      const { value, done } = await reader.read().catch(brokenOff);
       rest += done ? decoder.decode() : decoder.decode(value, { stream: true });
       const lines = rest.split("\n");
       rest = lines.pop();

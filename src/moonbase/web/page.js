@@ -1,44 +1,49 @@
 // The page: what is set, what is shown, and when.
 
+import { make, partsOf, question, Step } from "./answers.js";
 import { Api } from "./api.js";
-import { blocks } from "./text.js";
-import { asCurl, turn } from "./turns.js";
+import { turn } from "./turns.js";
 
 const BASE = new URL("/v1", location.href).href;
-/** Characters from which a thought is folded when the answer begins. */
-const LONG = 600;
 const at = (id) => document.getElementById(id);
 const messages = [];
 const pictures = [];
 let models = [];
 let tools = new Map();
 let running = null;
-
-function make(tag, properties = {}, ...children) {
-  const made = Object.assign(document.createElement(tag), properties);
-  made.append(...children);
-  return made;
-}
+/** Whether the end of the conversation is kept in sight, and where it was scrolled to last. */
+let following = true;
+let scrolled = 0;
 
 // --- what is set
 
-const kept = ["key", "thinking", "effort", "max", "system", "extra", "model"];
+const kept = ["key", "thinking", "effort", "max", "system", "own", "extra", "text", "model"];
 
 function ticked() {
   return [...document.querySelectorAll("#tools input:checked")].map((each) => each.value);
 }
 
-function keep() {
-  const values = kept.map((id) => [id, id === "thinking" ? at(id).checked : at(id).value]);
-  sessionStorage.setItem("moonbase", JSON.stringify({ ...Object.fromEntries(values), ticked: ticked() }));
+/** Keep something for a reload of this tab. */
+function store(name, value) {
+  try {
+    sessionStorage.removeItem(name);
+    sessionStorage.setItem(name, JSON.stringify(value));
+  } catch {
+    // There is no room for it, or there is no storage: it lasts as long as the page.
+  }
 }
 
-function recall() {
+function stored(name) {
   try {
-    return JSON.parse(sessionStorage.getItem("moonbase")) ?? {};
+    return JSON.parse(sessionStorage.getItem(name));
   } catch {
-    return {};
+    return null;
   }
+}
+
+function keep() {
+  const values = kept.map((id) => [id, id === "thinking" ? at(id).checked : at(id).value]);
+  store("moonbase", { ...Object.fromEntries(values), ticked: ticked() });
 }
 
 function api() {
@@ -49,16 +54,16 @@ function model() {
   return models.find((each) => each.id === at("model").value);
 }
 
-/** More members of the request; null, with a word beside the field, where it is no JSON object. */
-function extra() {
-  const text = at("extra").value.trim();
-  const fault = at("extra-fault");
+/** The JSON in a field, `empty` where there is none; null, with a word beside the field, where it does not fit. */
+function json(id, fits, wanted, empty) {
+  const text = at(id).value.trim();
+  const fault = at(`${id}-fault`);
   fault.hidden = true;
-  if (!text) return {};
+  if (!text) return empty;
   try {
     const value = JSON.parse(text);
-    if (value !== null && typeof value === "object" && !Array.isArray(value)) return value;
-    fault.textContent = 'This must be a JSON object, such as {"temperature": 1}.';
+    if (fits(value)) return value;
+    fault.textContent = `This must be ${wanted}.`;
   } catch (error) {
     fault.textContent = `This is not JSON: ${error.message}`;
   }
@@ -66,15 +71,28 @@ function extra() {
   return null;
 }
 
-function settings(more) {
+/** More members of the request. */
+function extra() {
+  const fits = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
+  return json("extra", fits, 'a JSON object, such as {"temperature": 1}', {});
+}
+
+/** Tools whose results the user writes. */
+function own() {
+  const fits = (value) => Array.isArray(value) && value.every((tool) => tool?.function?.name);
+  return json("own", fits, "a list of tools as a request has them, each with a function and its name", []);
+}
+
+function settings(more, written) {
   const uris = ticked();
   const chosen = [...tools].filter(([, { uri }]) => uris.includes(uri));
+  const mine = written.map((tool) => [tool.function.name, { tool }]);
   return {
     thinking: at("thinking").checked,
     effort: at("effort").value,
     maxTokens: Number(at("max").value) || 0,
     system: at("system").value.trim(),
-    tools: new Map(chosen),
+    tools: new Map([...chosen, ...mine]),
     extra: more,
   };
 }
@@ -94,7 +112,7 @@ function showModel() {
 }
 
 async function load() {
-  const before = recall();
+  const before = stored("moonbase") ?? {};
   notice("");
   try {
     models = await api().models();
@@ -106,16 +124,19 @@ async function load() {
     await loadTools(before.ticked ?? []);
     await showBalance();
   } catch (error) {
-    notice(error.status === 401 ? "This server asks for an API key: set yours under Settings." : error.message);
+    notice(error.status === 401 ? refused(error) : error.message);
   }
 }
 
+function refused(error) {
+  if (!at("key").value) return "This server asks for an API key: set yours under Settings.";
+  return `The API key under Settings was refused: ${error.message}`;
+}
+
 async function loadTools(chosen) {
-  const formulas = await api().formulas();
-  const listed = await Promise.all(formulas.map(async ({ id }) => [id, await api().tools(id)]));
   tools = new Map();
   const rows = [];
-  for (const [uri, declared] of listed) {
+  for (const { id: uri, tools: declared } of await api().formulas()) {
     const functions = declared.filter((tool) => tool.function);
     if (!functions.length) continue;
     for (const tool of functions) tools.set(tool.function.name, { uri, tool });
@@ -137,181 +158,118 @@ function notice(text) {
 
 // --- what is shown
 
-/** Elements for the blocks of an answer; text is only ever set as text. */
-function rendered(text) {
-  return blocks(text).map((block) => {
-    if (block.kind === "code") return make("pre", {}, make("code", { textContent: block.text }));
-    if (block.kind === "heading") return make("h2", {}, ...inline(block.spans));
-    if (block.kind === "paragraph") return make("p", {}, ...inline(block.spans));
-    return make(block.ordered ? "ol" : "ul", {}, ...block.items.map((item) => make("li", {}, ...inline(item))));
-  });
-}
-
-function inline(spans) {
-  return spans.map(({ kind, text, href }) => {
-    if (kind === "code" || kind === "strong") return make(kind, { textContent: text });
-    if (kind === "link") return make("a", { href, rel: "noreferrer noopener", target: "_blank", textContent: text });
-    return text;
-  });
-}
-
-function pretty(text) {
-  try {
-    return JSON.stringify(JSON.parse(text), null, 2);
-  } catch {
-    return text;
-  }
-}
-
-/** One step of an answer, as it comes. */
-class Step {
-  constructor(parent, body) {
-    this.began = performance.now();
-    this.first = this.thought = 0;
-    this.body = body;
-    this.lines = [];
-    this.text = "";
-    this.calls = [];
-    this.box = make("div");
-    parent.append(this.box);
-  }
-
-  take({ kind, text, index }) {
-    this.first ||= performance.now();
-    if (kind === "thinking") this.#think(text);
-    else this.#thoughtEnds();
-    if (kind === "content") this.#say(text);
-    if (kind === "call") this.#call(index, text);
-    if (kind === "arguments") this.calls[index].given.textContent += text;
-  }
-
-  #think(text) {
-    if (!this.thinking) {
-      this.thinking = make("div");
-      this.label = make("summary", { textContent: "Thinking …" });
-      this.box.append(make("details", { className: "thinking", open: true }, this.label, this.thinking));
-    }
-    this.thinking.append(text);
-  }
-
-  #thoughtEnds() {
-    if (!this.label || this.thought) return;
-    this.thought = performance.now();
-    this.label.textContent = `Thought for ${((this.thought - this.first) / 1000).toFixed(1)} s`;
-    // A long thought would push the answer out of sight.
-    this.label.parentElement.open = this.thinking.textContent.length < LONG;
-  }
-
-  #say(text) {
-    this.text += text;
-    if (!this.content) {
-      this.content = make("div", { className: "content" });
-      this.box.append(this.content);
-    }
-    // Once a frame of the screen is often enough, however fast the tokens come.
-    this.drawing ??= requestAnimationFrame(() => this.#draw());
-  }
-
-  #draw() {
-    this.drawing = null;
-    this.content.replaceChildren(...rendered(this.text));
-  }
-
-  #call(index, name) {
-    const given = make("pre");
-    const label = make("summary", { textContent: `Tool: ${name}` });
-    const box = make("details", { className: "call" }, label, given);
-    this.calls[index] = { given, box, label };
-    this.box.append(box);
-  }
-
-  result(call, text) {
-    const shown = this.calls.find(({ given }) => given.dataset.id === call.id);
-    shown?.box.append(make("pre", { textContent: text.length > 4000 ? `${text.slice(0, 4000)} …` : text }));
-  }
-
-  end(answer) {
-    this.#thoughtEnds();
-    if (this.content) this.#draw();
-    for (const [index, call] of (answer.message.tool_calls ?? []).entries()) {
-      this.calls[index].given.textContent = pretty(call.function.arguments);
-      this.calls[index].given.dataset.id = call.id;
-    }
-    this.box.append(this.#foot(answer));
-  }
-
-  #foot(answer) {
-    const parts = [];
-    const usage = answer.usage;
-    if (usage) {
-      const thought = usage.completion_tokens_details?.reasoning_tokens;
-      parts.push(`${usage.prompt_tokens} tokens read${usage.cached_tokens ? ` (${usage.cached_tokens} cached)` : ""}`);
-      parts.push(`${usage.completion_tokens} written${thought ? ` (${thought} thinking)` : ""}`);
-    }
-    if (this.first) {
-      const seconds = (performance.now() - this.first) / 1000;
-      parts.push(`first after ${Math.round(this.first - this.began)} ms`);
-      if (usage && seconds > 0.05) parts.push(`${Math.round(usage.completion_tokens / seconds)} a second`);
-    }
-    if (answer.finish === "length") parts.push("cut: the budget is used up");
-    const curl = make("button", { type: "button", className: "small", textContent: "Copy as curl" });
-    curl.addEventListener("click", async () => {
-      await navigator.clipboard.writeText(asCurl(BASE, this.body));
-      curl.textContent = "Copied";
-    });
-    const wire = make("button", { type: "button", className: "small", textContent: "On the wire" });
-    wire.addEventListener("click", () => {
-      this.wire ??= make(
-        "div",
-        { hidden: true },
-        make("details", { open: true }, make("summary", { textContent: "Request" }), make("pre", { textContent: JSON.stringify(this.body, null, 2) })),
-        make("details", {}, make("summary", { textContent: `Answer, ${this.lines.length} frames` }), make("pre", { textContent: this.lines.join("\n") })),
-      );
-      this.wire.hidden = !this.wire.hidden;
-      this.box.append(this.wire);
-      if (!this.wire.hidden) this.wire.scrollIntoView({ block: "nearest" });
-    });
-    return make("div", { className: "foot quiet" }, parts.join(" · "), curl, wire);
-  }
-}
-
 function follow() {
-  const talk = at("talk");
-  if (talk.scrollHeight - talk.scrollTop - talk.clientHeight < 160) talk.scrollTop = talk.scrollHeight;
+  if (following) at("talk").scrollTop = at("talk").scrollHeight;
+}
+
+/** Who scrolls up reads there, until the end is in sight again. */
+function scrolledTo() {
+  const { scrollTop, scrollHeight, clientHeight } = at("talk");
+  following = scrollHeight - scrollTop - clientHeight < 40 || (following && scrollTop >= scrolled);
+  scrolled = scrollTop;
+}
+
+const growth = new ResizeObserver((grown) => {
+  if (running || grown.some(({ target }) => target === at("talk"))) follow();
+});
+
+/** Show a question, and room for its answer. */
+function show(message) {
+  at("welcome")?.remove();
+  const asked = question(message, () => takeBack(message, asked));
+  const box = make("article", { className: "answer", ariaLabel: "Answer" });
+  growth.observe(box);
+  at("talk").append(asked, box);
+  return { asked, box };
+}
+
+/** Show the conversation that this tab had before it was loaded again. */
+function showStored() {
+  messages.push(...(stored("moonbase.talk") ?? []));
+  // It was being answered.
+  if (messages.at(-1)?.role === "user") {
+    giveBack(messages.pop());
+    store("moonbase.talk", messages);
+  }
+  let box, step;
+  for (const message of messages) {
+    if (message.role === "user") ({ box } = show(message));
+    else if (message.role === "tool") step.result(message.tool_call_id, message.content);
+    else {
+      step = new Step(box, BASE, null);
+      step.recall(message);
+    }
+  }
+  follow();
+}
+
+/** Put a question back to where it was written, before what stands there by now. */
+function giveBack(message) {
+  const { text, pictures: shown } = partsOf(message);
+  at("text").value = [text, at("text").value].filter(Boolean).join("\n\n");
+  pictures.unshift(...shown);
+  showPictures();
+}
+
+/** Go back to before a question, to ask it anew. */
+function takeBack(message, asked) {
+  messages.length = messages.indexOf(message);
+  while (asked.nextSibling) asked.nextSibling.remove();
+  asked.remove();
+  giveBack(message);
+  store("moonbase.talk", messages);
+  at("text").focus();
+}
+
+function showPictures() {
+  const shown = pictures.map((src, index) => {
+    const picture = make("button", { type: "button", title: "Remove this picture", ariaLabel: "Remove this picture" }, make("img", { src, alt: "" }));
+    picture.addEventListener("click", () => {
+      pictures.splice(index, 1);
+      showPictures();
+    });
+    return picture;
+  });
+  at("pictures").replaceChildren(...shown);
 }
 
 // --- what happens
 
 async function ask() {
+  // The server may be back, or the key be right by now.
+  if (!model()) await load();
   const text = at("text").value.trim();
-  const more = extra();
-  if (running || !(text || pictures.length) || !model() || more === null) return;
-  at("welcome")?.remove();
-  notice("");
-  const shown = pictures.splice(0);
-  const parts = shown.map((url) => ({ type: "image_url", image_url: { url } }));
-  const content = parts.length ? [...parts, { type: "text", text }] : text;
-  const said = make("div", { className: "user" }, ...shown.map((src) => make("img", { src, alt: "picture" })), text);
-  const box = make("article", { className: "answer", ariaLabel: "Answer" });
-  at("talk").append(said, box);
+  const [more, written] = [extra(), own()];
+  if (running || !(text || pictures.length) || !model()) return;
+  const unfit = more === null || written === null;
+  notice(unfit ? "What stands under Settings as JSON cannot be sent; the fault is told there." : "");
+  if (unfit) return;
+  const parts = pictures.splice(0).map((url) => ({ type: "image_url", image_url: { url } }));
+  const message = { role: "user", content: parts.length ? [...parts, { type: "text", text }] : text };
   at("text").value = "";
-  at("pictures").replaceChildren();
+  showPictures();
+  const { asked, box } = show(message);
   running = new AbortController();
   busy(true);
-  messages.push({ role: "user", content });
+  messages.push(message);
+  store("moonbase.talk", messages);
+  following = true;
+  follow();
   try {
-    await answer(box, settings(more), running.signal);
+    await answer(box, settings(more, written), running.signal);
   } catch (error) {
-    // Nothing half-said stays in the conversation; what was asked goes back to where it was written.
+    // Nothing half-said stays in the conversation; what was asked goes back, unless the page has a new conversation.
     messages.pop();
+    asked.classList.add("undone");
     box.classList.add("undone");
     const stopped = error.name === "AbortError";
     box.append(make("p", { className: stopped ? "quiet" : "fault", textContent: stopped ? "Stopped; this is not part of the conversation." : error.message }));
-    at("text").value ||= text;
-    pictures.push(...shown);
-    showPictures();
+    if (asked.isConnected) giveBack(message);
   } finally {
     running = null;
+    // Also where the page is about to go, which ends the answer.
+    store("moonbase.talk", messages);
+    keep();
     busy(false);
     follow();
     showBalance().catch(() => {});
@@ -320,30 +278,34 @@ async function ask() {
 
 async function answer(box, chosen, signal) {
   let step;
-  for await (const event of turn(api(), model(), messages, chosen, signal)) {
-    if (event.kind === "request") step = new Step(box, event.body);
+  const typed = (call) => step.typed(call, signal);
+  for await (const event of turn(api(), model(), messages, chosen, signal, typed)) {
+    if (event.kind === "request") step = new Step(box, BASE, event.body);
     else if (event.kind === "frame") step.lines.push(event.text);
     else if (event.kind === "answer") step.end(event.answer);
-    else if (event.kind === "result") step.result(event.call, event.text);
+    else if (event.kind === "result") step.result(event.call.id, event.text);
     else step.take(event);
-    follow();
   }
 }
 
 function busy(is) {
+  const held = document.activeElement;
+  at("talk").ariaBusy = String(is);
   at("send").disabled = is;
   at("stop").hidden = !is;
   at("model").disabled = is;
   at("state").textContent = is ? "answering …" : "";
-  if (!is) at("text").focus();
+  if (!is && [document.body, at("send"), at("stop")].includes(held)) toText();
 }
 
-function showPictures() {
-  at("pictures").replaceChildren(...pictures.map((src) => make("img", { src, alt: "picture to send" })));
+/** On to the next message; on a phone that would bring up the keyboard, over the answer. */
+function toText() {
+  if (!matchMedia("(pointer: coarse)").matches) at("text").focus();
 }
 
-async function attach() {
-  for (const file of at("file").files) {
+async function attach(files) {
+  for (const file of files) {
+    if (!file.type.startsWith("image/")) continue;
     const reader = new FileReader();
     await new Promise((done) => {
       reader.addEventListener("loadend", done);
@@ -351,12 +313,18 @@ async function attach() {
     });
     if (reader.result) pictures.push(reader.result);
   }
-  at("file").value = "";
   showPictures();
 }
 
+/** Pictures out of another program; text is pasted and dropped as ever. */
+function take(event, data) {
+  if (!data.files.length || data.getData("text/plain")) return;
+  event.preventDefault();
+  if (!at("attach").hidden) attach(data.files);
+}
+
 function begin() {
-  const before = recall();
+  const before = stored("moonbase") ?? {};
   for (const id of kept.filter((each) => each in before && each !== "model")) {
     if (id === "thinking") at(id).checked = before[id];
     else at(id).value = before[id];
@@ -374,6 +342,7 @@ function begin() {
   at("new").addEventListener("click", () => {
     running?.abort();
     messages.length = 0;
+    store("moonbase.talk", messages);
     at("talk").replaceChildren();
     at("text").focus();
   });
@@ -381,12 +350,26 @@ function begin() {
     const shown = at("settings").classList.toggle("shown");
     at("show-settings").setAttribute("aria-expanded", String(shown));
   });
+  at("talk").addEventListener("scroll", scrolledTo);
+  growth.observe(at("talk"));
   at("model").addEventListener("change", showModel);
+  at("own").addEventListener("change", own);
   at("extra").addEventListener("change", extra);
   at("key").addEventListener("change", load);
-  at("file").addEventListener("change", attach);
+  at("file").addEventListener("change", async () => {
+    await attach(at("file").files);
+    at("file").value = "";
+  });
+  at("text").addEventListener("paste", (event) => take(event, event.clipboardData));
+  document.addEventListener("dragover", (event) => {
+    if (event.dataTransfer.types.includes("Files")) event.preventDefault();
+  });
+  document.addEventListener("drop", (event) => take(event, event.dataTransfer));
   document.addEventListener("change", keep);
+  window.addEventListener("pagehide", keep);
+  showStored();
   load();
+  toText();
 }
 
 begin();

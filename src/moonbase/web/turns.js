@@ -50,7 +50,8 @@ export class Answer {
 
 /**
  * The body of a request. `model` is an entry of `/models`; `settings`: thinking (boolean), effort, maxTokens, system,
- * tools (a Map of function names to {uri, tool}), and extra (members that are added, and win).
+ * tools (a Map of function names to {uri, tool}, without `uri` where the user is asked for the result), and extra
+ * (members that are added, and win).
  */
 export function requestBody(model, messages, settings) {
   const body = { model: model.id, messages: [...messages], stream: true, stream_options: { include_usage: true } };
@@ -66,9 +67,9 @@ export function requestBody(model, messages, settings) {
  * One message of the user, answered to the end: yields what happens, in order.
  *
  * {kind: "request", body}, {kind: "frame", text}, what `Answer.add` returns, {kind: "answer", answer}, and for each call
- * {kind: "result", call, text}. `messages` grows by what the next request needs; what is thrown leaves it as it was.
+ * {kind: "result", call, text}; `typed(call, signal)` is asked for results of the user's own tools. `messages` grows by what the next request needs; what is thrown leaves it as it was.
  */
-export async function* turn(api, model, messages, settings, signal) {
+export async function* turn(api, model, messages, settings, signal, typed) {
   const said = [];
   for (let step = 0; step < STEPS; step += 1) {
     const body = requestBody(model, [...messages, ...said], settings);
@@ -85,11 +86,11 @@ export async function* turn(api, model, messages, settings, signal) {
       return;
     }
     for (const call of answer.message.tool_calls) {
-      const known = settings.tools?.get(call.function.name);
-      const text = known
-        ? await api.call(known.uri, call.function.name, call.function.arguments, signal)
-        : `Error: there is no tool named ${call.function.name}`;
-      said.push({ role: "tool", tool_call_id: call.id, name: call.function.name, content: text });
+      const { name, arguments: given } = call.function;
+      const known = settings.tools?.get(name);
+      let text = `Error: there is no tool named ${name}`;
+      if (known) text = await (known.uri ? api.call(known.uri, name, given, signal) : typed(call, signal));
+      said.push({ role: "tool", tool_call_id: call.id, name, content: text });
       yield { kind: "result", call, text };
     }
   }
@@ -99,5 +100,6 @@ export async function* turn(api, model, messages, settings, signal) {
 /** The same request for a terminal; the key stays out of it. */
 export function asCurl(base, body) {
   const quoted = JSON.stringify(body, null, 2).replaceAll("'", "'\\''");
-  return `curl -N ${base}/chat/completions \\\n  -H "Authorization: Bearer $MOONSHOT_API_KEY" \\\n  -d '${quoted}'`;
+  const heads = '-H "Authorization: Bearer $MOONSHOT_API_KEY" \\\n  -H "Content-Type: application/json"';
+  return `curl -N ${base}/chat/completions \\\n  ${heads} \\\n  -d '${quoted}'`;
 }
