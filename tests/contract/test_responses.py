@@ -261,6 +261,7 @@ REFUSED: dict[str, tuple[Json, str]] = {
         {"tools": [{"type": "namespace", "name": "n", "tools": [{"type": "web_search"}]}]},
         "tools[0].tools[0].type is 'web_search'",
     ),
+    "two searches": ({"tools": [{"type": "web_search"}, {"type": "web_search"}]}, "tools[1] is a second web_search"),
     "an empty namespace": ({"tools": [{"type": "namespace", "name": "n"}]}, "tools[0].tools"),
     "a size of a search": (
         {"tools": [{"type": "web_search", "search_context_size": "low"}]},
@@ -434,7 +435,7 @@ def test_a_search_beside_a_call_of_the_client_is_not_made() -> None:
 def test_what_was_cut(reason: Any) -> None:
     told = written(ReasoningEnded(1), ContentDelta("Ye", 1), Finished(reason, COUNTS))
     whole = told[-1]["response"]
-    assert (told[-1]["type"], whole["status"], whole["completed_at"]) == ("response.incomplete", "incomplete", None)
+    assert (told[-1]["type"], whole["status"], whole["completed_at"]) == ("response.incomplete", "incomplete", 12)
     assert whole["incomplete_details"] == {
         "reason": "max_output_tokens" if reason == "length" else reason,
     }

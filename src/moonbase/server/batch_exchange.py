@@ -22,6 +22,9 @@ class BatchExchange:
     def header(self, name: bytes) -> str | None:
         return None
 
+    def values(self, name: bytes) -> list[str]:
+        return []
+
     async def read(self, *, limit: int, patience: float) -> bytes:
         return b""
 

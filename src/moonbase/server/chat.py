@@ -15,6 +15,7 @@ from moonbase.server.exchange import Exchange
 from moonbase.server.journal import Entry
 from moonbase.server.platform import Platform
 from moonbase.server.preparing import Preparation, Prepared
+from moonbase.server.signatures import sign
 from moonbase.server.traffic import Traffic
 
 _encode = msgspec.json.Encoder().encode
@@ -32,6 +33,7 @@ class ChatCompletions:
         data = await exchange.read(limit=platform.max_body, patience=platform.patience)
         with self._traffic:
             prepared = await self._preparation.read(data, owner=owner, entry=entry)
+            sign(platform, exchange, entry, prepared.request.model)
             form = ChatForm(prepared, created=int(platform.clock()))
             await answer(platform, prepared, form, exchange, owner=owner, entry=entry)
 

@@ -14,7 +14,7 @@ from io import BytesIO
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from moonbase.server.wire import Headers, check_announced, in_time, left_early, too_large
+from moonbase.server.wire import Headers, check_announced, header_values, in_time, left_early, too_large
 
 _LARGE = 64 * 1024
 """Bytes of a body beyond which copying them would cost more than a second piece in the write."""
@@ -47,7 +47,7 @@ class DirectExchange:
     ) -> None:
         self.method, self.path = method, path
         self._transport, self._flow, self._close, self._done = transport, flow, close, done
-        self._headers, self._common, self._chunked = dict(headers), common, chunked
+        self._sent, self._headers, self._common, self._chunked = headers, dict(headers), common, chunked
         self._piece, self._pieces, self._size = b"", BytesIO(), 0
         self._whole = self._reading = False
         self._more: asyncio.Future[None] | None = None
@@ -95,6 +95,9 @@ class DirectExchange:
     def header(self, name: bytes) -> str | None:
         value = self._headers.get(name)
         return None if value is None else value.decode("latin-1")
+
+    def values(self, name: bytes) -> list[str]:
+        return header_values(self._sent, name)
 
     async def read(self, *, limit: int, patience: float) -> bytes:
         check_announced(self.header(b"content-encoding"), self.header(b"content-length"), limit=limit)

@@ -6,7 +6,18 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol
 
-from moonbase.server.wire import Headers, Message, Receive, Scope, Send, disconnected, header, read_body, this_task
+from moonbase.server.wire import (
+    Headers,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    disconnected,
+    header,
+    header_values,
+    read_body,
+    this_task,
+)
 
 
 class Exchange(Protocol):
@@ -26,6 +37,10 @@ class Exchange(Protocol):
 
     def header(self, name: bytes) -> str | None:
         """The last value of a request header; `name` in lower case."""
+        ...
+
+    def values(self, name: bytes) -> list[str]:
+        """Every value of a request header; `name` in lower case."""
         ...
 
     async def read(self, *, limit: int, patience: float) -> bytes:
@@ -76,6 +91,9 @@ class AsgiExchange:
 
     def header(self, name: bytes) -> str | None:
         return header(self.scope, name)
+
+    def values(self, name: bytes) -> list[str]:
+        return header_values(self.scope["headers"], name)
 
     async def read(self, *, limit: int, patience: float) -> bytes:
         return await read_body(self.scope, self.receive, limit=limit, patience=patience)

@@ -17,6 +17,7 @@ from moonbase.server.exchange import Exchange
 from moonbase.server.journal import Entry
 from moonbase.server.platform import Platform
 from moonbase.server.preparing import Preparation, Prepared
+from moonbase.server.signatures import sign
 from moonbase.server.traffic import Traffic
 from moonbase.server.wire import JSON, off_loop
 
@@ -52,12 +53,13 @@ class Messages:
     async def __call__(self, exchange: Exchange, *, owner: str, entry: Entry) -> None:
         data = await self._received(exchange)
         with self._traffic:
-            prepared = await self._read(data, MessagesBody, owner=owner, entry=entry)
+            prepared, sent = await self._read(data, MessagesBody, owner=owner, entry=entry)
+            sign(self._platform, exchange, entry, sent)
             form = MessageForm(prepared, entry)
             await answer(self._platform, prepared, form, exchange, owner=owner, entry=entry)
 
     async def count(self, exchange: Exchange, *, owner: str, entry: Entry) -> None:
-        prepared = await self._read(await self._received(exchange), CountBody, owner=owner, entry=entry)
+        prepared, _ = await self._read(await self._received(exchange), CountBody, owner=owner, entry=entry)
         tokens = await prepared.served.engine.count(prepared.request)
         entry.status = 200
         exchange.respond(200, _encode(TokensCounted(tokens)), [JSON, *entry.headers()])
@@ -65,12 +67,14 @@ class Messages:
     async def _received(self, exchange: Exchange) -> bytes:
         return await exchange.read(limit=self._platform.max_body, patience=self._platform.patience)
 
-    async def _read(self, data: bytes, kind: type[MessagesBody], *, owner: str, entry: Entry) -> Prepared:
+    async def _read(self, data: bytes, kind: type[MessagesBody], *, owner: str, entry: Entry) -> tuple[Prepared, str]:
+        """The request, and the model's name as it was sent."""
         body = await off_loop(lambda: decode(data, kind), size=len(data))
         entry.model = body.served_as
         served = self._platform.model(body.served_as)
         asked = chat_body(body, served.card)
-        return await self._preparation.prepare(asked, served, size=len(data), owner=owner, entry=entry)
+        prepared = await self._preparation.prepare(asked, served, size=len(data), owner=owner, entry=entry)
+        return prepared, body.model
 
 
 class MessageForm:

@@ -22,6 +22,7 @@ from moonbase.server.health import Health
 from moonbase.server.mcp import McpMessage, McpReply
 from moonbase.server.models import ModelList, ModelRow
 from moonbase.server.shapes import UploadForm
+from moonbase.server.signatures import SignatureReply, Signed
 from moonbase.server.tokens import TokenCountReply
 from moonbase.tools.formula import Fiber, FiberRequest, FormulaList, ToolList
 
@@ -157,6 +158,23 @@ OPERATIONS: tuple[Operation, ...] = (
         answers={200: Answer("The count.", {JSON: TokensCounted}, ("Request-Id",))},
         errors=_BODY_ERRORS,
         error=ErrorReply,
+    ),
+    Operation(
+        method="POST",
+        path="/v1/signatures/verify",
+        id="verifySignature",
+        summary="Check the signature of a request",
+        description="Says whether this server has taken a request for the model at that time: one that brought the "
+        "nonce as `X-Msh-Request-Nonce`. Nothing is kept, so the same values are valid again.",
+        body=Signed,
+        example={
+            "nonce": "7d929748-0ae6-41c2-ab5d-a186498ad721",
+            "timestamp": 1786338000123,
+            "model": "kimi-k2.6",
+            "signature": "reqsigv1_AQ",
+        },
+        answers={200: Answer("Whether it is.", {JSON: SignatureReply})},
+        errors=(400, 401, 413),
     ),
     Operation(
         method="GET",

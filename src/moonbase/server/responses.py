@@ -19,6 +19,7 @@ from moonbase.server.exchange import Exchange
 from moonbase.server.journal import Entry
 from moonbase.server.platform import Platform
 from moonbase.server.preparing import Preparation, Prepared
+from moonbase.server.signatures import sign
 from moonbase.server.traffic import Traffic
 from moonbase.server.wire import off_loop
 from moonbase.tools.official.web_search import URI
@@ -47,6 +48,7 @@ class Responses:
             prepared = await self._preparation.prepare(
                 asked, served, size=len(data), owner=owner, entry=entry, beside=URI if searches else None
             )
+            sign(platform, exchange, entry, body.model)
             form = ResponseForm(platform, prepared, body, names)
             await answer(platform, prepared, form, exchange, owner=owner, entry=entry)
 

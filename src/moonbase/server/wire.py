@@ -34,6 +34,11 @@ LAST_LOOK = 0.01
 client was not silent at all."""
 
 
+def header_values(headers: Headers, name: bytes) -> list[str]:
+    """Every value of a header; `name` in lower case."""
+    return [value.decode("latin-1") for key, value in headers if key == name]
+
+
 def header(scope: Scope, name: bytes) -> str | None:
     """The last value of a request header; `name` in lower case."""
     found = None

@@ -62,6 +62,14 @@ class Sealer:
         """What `seal_id` was given; None for whatever it has not made for this `owner`."""
         return self._opened(text, _bound(owner, "id"))
 
+    def sign(self, text: str) -> str:
+        """A token by which `signed` knows `text` again; it says nothing of it."""
+        return self._sealed("", _bound(text, "signature"))
+
+    def signed(self, text: str, token: str) -> bool:
+        """Whether `token` is one that `sign` has made of `text`."""
+        return self._opened(token, _bound(text, "signature")) is not None
+
     def _sealed(self, text: str, bound: bytes) -> str:
         nonce = os.urandom(_NONCE_BYTES)
         return _to_text(_VERSION + nonce + self._cipher.encrypt(nonce, text.encode(), bound))

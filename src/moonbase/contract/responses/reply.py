@@ -225,7 +225,7 @@ class Head(msgspec.Struct, frozen=True):
             id=self.id,
             object="response",
             created_at=self.created,
-            completed_at=completed if status == "completed" else None,
+            completed_at=completed,
             status=status,
             error=error,
             incomplete_details=Incomplete(cut) if status == "incomplete" else None,

@@ -73,6 +73,9 @@ class Called(NamedTuple):
 
 def declared(tools: Sequence[ResponsesTool], place: str, namespace: str | None = None) -> Iterator[MessageTool]:
     """The functions that the model sees for `tools`, but for a web search; raises `InvalidRequest`."""
+    searches = [index for index, tool in enumerate(tools) if tool.type == WEB_SEARCH]
+    if len(searches) > 1:
+        raise InvalidRequest(f"Invalid request: {place}[{searches[1]}] is a second web_search; at most one is allowed")
     for index, tool in enumerate(tools):
         at = f"{place}[{index}]"
         if tool.defer_loading:
