@@ -76,6 +76,11 @@ async def failure_from(reply: bytes, **options: Any) -> ApiError:
         (whole(b"<html>bad gateway</html>", 502, content_type="text/html"), Unavailable, "not available at the moment"),
         (refused(503, "loading model", "unavailable_error"), Unavailable, "not available at the moment"),
         (refused(529, "Overloaded"), Unavailable, "not available"),
+        (refused(408, "modal-http: timeout"), Unavailable, "not available"),
+        (refused(409, "lock timeout"), Unavailable, "not available"),
+        (refused(425, "too early"), Unavailable, "not available"),
+        (refused(499, "client closed request"), Unavailable, "not available"),
+        (whole(b"error code: 524", 524, content_type="text/plain"), Unavailable, "not available"),
         (whole(b"<html>hello</html>", content_type="text/html"), ServerError, "answered with text/html"),
         (whole(gzip.compress(b"{}"), content_encoding="gzip"), ServerError, "application/json in the encoding gzip"),
         (whole(b"{}", content_encoding="identity"), UnexpectedOutput, "before its answer was finished"),
@@ -96,7 +101,7 @@ async def test_before_the_first_token(reply: bytes, kind: type[ApiError], text: 
     assert text in error.message
 
 
-@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("status", [408, 429, 503])
 async def test_retry_after_is_passed_on(status: int) -> None:
     assert (await failure_from(refused(status, retry_after="7"))).headers == {"Retry-After": "7"}
     odd = await failure_from(refused(status, retry_after="Fri, 31 Dec 1999 23:59:59 GMT"))

@@ -38,6 +38,9 @@ logger = logging.getLogger("moonbase.engines")
 _TYPES: Mapping[str, type[ApiError]] = {
     kind.type: kind for kind in (EngineOverloaded, RateLimited, ServerError, UnexpectedOutput, Unavailable)
 }
+_PASSING = frozenset({408, 409, 425, 499, 502, 503, 504, *range(520, 531)})
+"""Statuses that say nothing of the request: another time, or elsewhere, it may be answered. Those that clients of
+OpenAI's API ask again for, and those of gateways whose own upstream failed them; Cloudflare's are 520 to 530."""
 _RETRY = re.compile(r"\d{1,9}(?:\.\d{1,9})?\Z")
 _TWICE = re.compile(r"duplicate field `?(\w+)")
 _LONGEST = 2000
@@ -107,12 +110,12 @@ def failure_of_refusal(refusal: Refusal, dialect: Dialect, upstream: Upstream, m
         return overloaded(said, headers=_retry_after(refusal))
     if status in (401, 402, 403):
         return Unavailable(_OURS)
+    said = message if upstream.candid else ""
+    if status >= 500 and known is not None and known.status == status:
+        return known(message or _FAILED, headers=_retry_after(refusal))
+    if status in _PASSING:
+        return Unavailable(said or _AWAY, headers=_retry_after(refusal))
     if status >= 500:
-        said = message if upstream.candid else ""
-        if known is not None and known.status == status:
-            return known(message or _FAILED, headers=_retry_after(refusal))
-        if status in (502, 503, 504, 529):
-            return Unavailable(said or _AWAY, headers=_retry_after(refusal))
         return ServerError(said or _FAILED)
     return ServerError(f"the engine of this model answered with the status {status}, which Moonbase did not expect")
 
