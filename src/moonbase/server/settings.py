@@ -74,6 +74,8 @@ class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `tokenizer` is the directory of the Kimi model that a vLLM or SGLang server serves: prompts are then rendered here
     and sent as token ids. `constrains` says that the server holds its text to the grammars that come with them.
     `budgets` says that a vLLM takes `thinking_token_budget`, so that `thinking.budget_tokens` is passed on.
+    `opens_thinking` says that the model's chat template begins the reasoning and nothing parses it there, so that
+    answers begin inside it.
 
     Of kind chaos, which is for tests: `of` names the engine whose answers are spoiled, the scripted one where none is
     named, and `chaos` says how.
@@ -97,6 +99,7 @@ class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tokenizer: str | None = None
     constrains: bool = False
     budgets: bool = False
+    opens_thinking: bool = False
     of: str | None = None
     chaos: Chaos = Chaos()
 

@@ -159,6 +159,7 @@ LLAMACPP = Dialect(
 OPENAI = Dialect(
     name="openai",
     controls=_effort_alone,
+    switches=False,
     budget="max_tokens",
     options=_USAGE,
     text=OutputFormat(think=_THINK, calls=KIMI.calls),

@@ -58,7 +58,8 @@ class _Way(NamedTuple):
 
 class HttpEngine(AtOnce):
     """`client`'s upstream as an engine. `model` is its name there: without one, the client's where the upstream lists
-    it, or the only one that it lists. `sees`: what it can be shown; None asks the upstream."""
+    it, or the only one that it lists. `sees`: what it can be shown; None asks the upstream. `opens_thinking`: content
+    begins inside the reasoning (`lone_end`), which is learnt where it is not told."""
 
     def __init__(
         self,
@@ -67,6 +68,7 @@ class HttpEngine(AtOnce):
         *,
         model: str | None = None,
         sees: frozenset[MediaKind] | None = None,
+        opens_thinking: bool = False,
         ask_s: float = _ASK_S,
     ) -> None:
         self.client, self.dialect = client, dialect
@@ -76,6 +78,9 @@ class HttpEngine(AtOnce):
         self._asked_times = 0
         self._early = True
         self._inline: ThinkMarks | None = None
+        self._opens_thinking = opens_thinking
+        self._opened: dict[str, bool] = {}
+        """Of each model that was asked for, whether its content begins inside the reasoning."""
 
     @property
     def name(self) -> str:
@@ -136,8 +141,8 @@ class HttpEngine(AtOnce):
         answer: AnswerReader | None = None
         try:
             async with await self._reply_to(request) as reply:
-                answer = AnswerReader(request, self.dialect, _prompt_of(reply), early=self._early)
                 frames, waiting = _frames_of(reply), 0
+                answer = self._reader_of(reply, request, streamed=isinstance(frames, _Stream))
                 while not answer.over and (data := await reply.read()):
                     waiting += len(data)
                     for payload in frames.feed(data):
@@ -153,7 +158,7 @@ class HttpEngine(AtOnce):
                     yield event
                 if not answer.whole:
                     reply.cut()
-                self._learn(answer)
+                self._learn(request, answer)
         except Broken as broken:
             logger.log(self._loudness, "the upstream %s failed: %s", self.name, broken.reason)
             for event in self._cut_off(answer, broken):
@@ -171,8 +176,8 @@ class HttpEngine(AtOnce):
         events: list[Event] = []
         try:
             async with await self._reply_to(request) as reply:
-                answer = AnswerReader(request, self.dialect, _prompt_of(reply), early=self._early)
                 frames, waiting = _frames_of(reply), 0
+                answer = self._reader_of(reply, request, streamed=isinstance(frames, _Stream))
                 while not answer.over and (data := await reply.read()):
                     waiting += len(data)
                     for payload in frames.feed(data):  # of a server that streams all the same
@@ -185,13 +190,18 @@ class HttpEngine(AtOnce):
                 events += answer.close()
                 if not answer.whole:
                     reply.cut()
-                self._learn(answer)
+                self._learn(request, answer)
         except Broken as broken:
             logger.log(self._loudness, "the upstream %s failed: %s", self.name, broken.reason)
             events += self._cut_off(answer, broken)
         except ApiError as error:
             events.append(Failed(error))
         return events
+
+    def _reader_of(self, reply: Reply, request: ChatRequest, *, streamed: bool) -> AnswerReader:
+        opened = self._opens_thinking or self._opened.get(request.model)
+        prompt = _prompt_of(reply)
+        return AnswerReader(request, self.dialect, prompt, early=self._early, opened=opened, streamed=streamed)
 
     def _heard(self, answer: AnswerReader, payload: bytes) -> list[Event]:
         events = answer.feed(payload)
@@ -235,12 +245,14 @@ class HttpEngine(AtOnce):
                 self._asked_times += 1
             return self._offer or Offer()
 
-    def _learn(self, answer: AnswerReader) -> None:
-        """What one answer tells of those to come: whether the counts on first frames can be trusted, and where the
-        upstream's reasoning stands."""
+    def _learn(self, request: ChatRequest, answer: AnswerReader) -> None:
+        """What one answer tells of those to come: whether the counts on first frames can be trusted, where the
+        upstream's reasoning stands, and whether it has a beginning there."""
         self._early = self._early and not answer.misled
         if answer.inline:
             self._inline = self.dialect.text.think
+        if answer.opened is not None:
+            self._opened[request.model] = answer.opened
 
     def _mend(self, way: _Way, refusal: Refusal) -> _Way | None:
         """How to ask again for what was refused; None where there is no other way.
