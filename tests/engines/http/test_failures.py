@@ -38,6 +38,11 @@ OFF: Json = {"thinking": {"type": "disabled"}}
 GOOD = whole({"choices": [{"message": {"content": "It"}, "finish_reason": "stop"}]})
 
 
+LM_STUDIO = "is greater than the context length (n_keep: 13055>= n_ctx: 4096). Try to load the model with a larger one"
+TOO_LONG = "Invalid request: Your request exceeded model token limit: 4096 (requested: 13055)"
+BLIND = "image input is not supported - hint: if this is unexpected, you may need to provide the mmproj"
+
+
 def refused(status: int, message: str = "", type: str = "", **headers: str) -> bytes:
     return whole({"error": {"message": message, "type": type}}, status, **headers)
 
@@ -60,6 +65,7 @@ async def failure_from(reply: bytes, **options: Any) -> ApiError:
         (whole({"object": "error", "message": "no such thing", "code": 400}, 400), InvalidRequest, "no such thing"),
         (whole({"error": "plain words"}, 400), InvalidRequest, "plain words"),
         (whole(b"<html>", 400, content_type="text/html"), InvalidRequest, "without saying why"),
+        (refused(500, BLIND, "server_error"), InvalidRequest, "image input is not supported"),
         (refused(401, f"Incorrect API key: {SECRET}"), Unavailable, "does not accept this server"),
         (refused(402, "pay"), Unavailable, "does not accept this server"),
         (refused(403, "no"), Unavailable, "does not accept this server"),
@@ -91,6 +97,10 @@ async def failure_from(reply: bytes, **options: Any) -> ApiError:
         (b"HTTP/1.1 200 OK\r\n" + b"x-a: " + b"y" * (MAX_HEAD + 9) + b"\r\n", Unavailable, "not available"),
         (b"", Unavailable, "not available"),
         (stream(), UnexpectedOutput, "before its answer was finished"),
+        (stream(f'event: error\ndata: {{"error": {{"message": "x {LM_STUDIO}"}}}}'), InvalidRequest, TOO_LONG),
+        (stream({"error": {"message": "Provider disconnected", "code": 502}}), Unavailable, "failed"),
+        (stream({"error": {"message": "slow down", "code": "429"}}), EngineOverloaded, "slow down"),
+        (stream({"error": {"message": "odd", "code": ["429"]}}), UnexpectedOutput, "failed"),
         (stream("data: {not json"), UnexpectedOutput, "a frame that is none"),
         (stream("data: [1]"), UnexpectedOutput, "a frame that is none"),
     ],
@@ -378,6 +388,14 @@ async def test_a_client_gets_the_envelope(tmp_path: Path) -> None:
             "request (66202 tokens) exceeds the available context size (65536 tokens), try increasing it",
             Room(65536, 66202),
         ),
+        (f"The number of tokens to keep from the initial prompt {LM_STUDIO}", Room(4096, 13055)),
+        ("Cannot truncate prompt with n_keep (15028) >= n_ctx (7424)", Room(7424, 15028)),
+        (
+            "Trying to keep the first 9000 tokens when context the overflows. However, the model is loaded with "
+            "context length of only 4096 tokens, which is not enough.",
+            Room(4096, 9000),
+        ),
+        ("Input validation error: `inputs` must have less than 4095 tokens. Given: 5000", Room(4095, 5000)),
         ("top_k must be positive", None),
     ],
 )

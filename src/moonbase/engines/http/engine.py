@@ -25,7 +25,7 @@ from moonbase.engines.http.client import Client, Reply
 from moonbase.engines.http.connection import Broken
 from moonbase.engines.http.counting import count_tokens
 from moonbase.engines.http.dialect import Dialect
-from moonbase.engines.http.dialects import DIALECTS
+from moonbase.engines.http.dialects import DIALECTS, without_effort
 from moonbase.engines.http.failures import (
     Refusal,
     broken_off,
@@ -33,6 +33,7 @@ from moonbase.engines.http.failures import (
     failure_of_refusal,
     no_stream,
     read_told,
+    refuses_effort,
     twice_named,
     unreachable,
 )
@@ -50,10 +51,12 @@ _encode = msgspec.json.Encoder().encode
 
 
 class _Way(NamedTuple):
-    """How a request is put: the context that is counted on, in tokens, and the dialect."""
+    """How a request is put: the context that is counted on, in tokens, and the dialect. `effort`: one of reasoning
+    is asked for, and may be left out."""
 
     room: int | None
     dialect: Dialect
+    effort: bool
 
 
 class HttpEngine(AtOnce):
@@ -213,7 +216,8 @@ class HttpEngine(AtOnce):
         """A reply that is an answer; raises `ApiError` for any other. What is refused for how it was asked is asked for
         again in another way (`_mend`)."""
         model = self._model or await self.model_for(request)
-        way = _Way(self.context_length, self.dialect)
+        effort = request.thinking.effort is not None and not self.dialect.platform
+        way = _Way(self.context_length, self.dialect, effort)
         while True:
             body = _encode(chat_body(request, way.dialect, model, room=way.room, inline=self._inline))
             reply = await self.client.ask("POST", CHAT, body)
@@ -259,7 +263,7 @@ class HttpEngine(AtOnce):
 
         A budget that is more than the prompt leaves of the context is left out: then it is what is left. Where one
         server takes the names of the earlier reasoning for the same (smg in front of vLLM), one of them is sent, from
-        now on.
+        now on; where its model has no effort of reasoning, none is.
         """
         if refusal.status not in (400, 422):
             return None
@@ -267,6 +271,9 @@ class HttpEngine(AtOnce):
         room = way.dialect.room(said)
         if room is not None:
             return way._replace(room=0) if room.prompt < room.limit and way.room != 0 else None
+        if way.effort and refuses_effort(said):
+            self.dialect = without_effort(self.dialect)
+            return way._replace(dialect=self.dialect, effort=False)
         name = twice_named(said)
         if name not in way.dialect.reasoning or len(way.dialect.reasoning) == 1:
             return None
