@@ -101,6 +101,10 @@ def test_a_pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ('kind = "http"\nurl = "http://gpu"\nkey = "a"\nkey_env = "B"', "both key and key_env"),
         ('kind = "http"\nurl = "http://gpu"\nkey_env = "NOT_SET_ANYWHERE"', "'NOT_SET_ANYWHERE', which is not set"),
         ('kind = "http"\nurl = "http://gpu"\nbudgets = true', "budgets is for the dialect vllm; this one is openai"),
+        (
+            'kind = "http"\nurl = "http://gpu"\ndialect = "kimi"\nopens_thinking = true',
+            "opens_thinking is for engines, and kimi is a platform",
+        ),
     ],
 )
 def test_files_that_are_wrong(tmp_path: Path, text: str, message: str) -> None:

@@ -159,7 +159,23 @@ class TestDialects:
 
     def test_an_unknown_finish_reason(self) -> None:
         assert read(frame({"delta": {}, "finish_reason": "eos"}))[-1] == Finished("unknown", Usage())
-        assert read(frame({"delta": {}, "finish_reason": "function_call"}))[-1] == Finished("tool_calls", Usage())
+
+    @pytest.mark.parametrize(
+        ("written", "meant"),
+        [
+            ("function_call", "tool_calls"),
+            ("tool_use", "tool_calls"),
+            ("eos_token", "stop"),
+            ("stop_sequence", "stop"),
+            ("end_turn", "stop"),
+            ("STOP", "stop"),
+            ("MAX_TOKENS", "length"),
+            ("insufficient_system_resource", "engine_overloaded"),
+        ],
+    )
+    def test_finish_reasons_in_the_words_of_others(self, written: str, meant: FinishReason) -> None:
+        """TGI, Anthropic's and Google's models behind gateways, DeepSeek."""
+        assert read(frame({"delta": {}, "finish_reason": written}))[-1] == Finished(meant, Usage())
 
     def test_a_delta_in_the_end_frame_counts(self) -> None:
         assert read(frame({"delta": {"content": "x"}, "finish_reason": "length"}))[0] == ContentDelta("x")

@@ -313,6 +313,23 @@ async def test_what_is_no_body_beside_a_body_does_not_grow_without_end(place: Pl
     assert await wire.closed()
 
 
+@pytest.mark.parametrize("path", [b"/v1/chat/completions", b"/anthropic/v1/messages"])
+@pytest.mark.parametrize(("rest", "status"), [(b"zz\r\n", 400), (b"2;x=" + b"y" * 8 * MAX_HEAD, 431)])
+async def test_a_body_that_breaks_off_is_logged_as_what_it_is_answered(
+    place: Place, path: bytes, rest: bytes, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its client did not leave, which would be a 499."""
+    with caplog.at_level(logging.INFO, logger="moonbase.access"):
+        wire = await place.connect()
+        content = chunked(b"{")[:-5] + rest
+        await wire.send(request(content, CHUNKED, line=b"POST " + path + b" HTTP/1.1", length=None))
+        assert (await wire.answer()).status == status
+        assert await wire.closed()
+    (line,) = [record.getMessage() for record in caplog.records if record.name == "moonbase.access"]
+    assert line.startswith(f"POST {path.decode()} {status} ")
+    assert "error=invalid_request_error" in line
+
+
 async def test_many_small_chunks_are_a_body(place: Place) -> None:
     wire = await place.connect()
     data = chunked(*(b" " for _ in range(LIMIT - len(GOOD) - 1)), GOOD)

@@ -81,6 +81,7 @@ def compose(settings: Settings) -> Platform:
         clock=time.time,
         data_dir=data_dir,
         max_body=settings.server.max_body_mb * 1024 * 1024,
+        unread=settings.server.unread_s,
         drain=Drain(settings.server.drain_s),
         opening=(*tools.connecting, *tools.opening, *kept.opening, files.open, batches.open),
         closing=(*tools.closing, *kept.closing, files.close, batches.close),

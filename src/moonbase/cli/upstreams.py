@@ -34,11 +34,15 @@ def _open(name: str, spec: EngineSettings, one: UpstreamSettings) -> Member:
     if spec.constrains:
         raise SettingsError(f"engines.{name}.constrains goes with engines.{name}.tokenizer")
     client = Client(upstream, connect_s=spec.connect_s, silence_s=spec.silence_s)
+    dialect = _dialect(name, spec, one)
+    if spec.opens_thinking and dialect.text.think is None:
+        raise SettingsError(f"engines.{name}.opens_thinking is for engines, and {dialect.name} is a platform")
     return HttpEngine(
         client,
-        _dialect(name, spec, one),
+        dialect,
         model=one.model or spec.model,
         sees=None if spec.sees is None else frozenset(spec.sees),
+        opens_thinking=spec.opens_thinking,
     )
 
 

@@ -24,7 +24,14 @@ from moonbase.contract.logprobs import Logprobs, TokenLogprob
 _REASONS: frozenset[str] = frozenset(get_args(FinishReason))
 _ALIASES: dict[str, FinishReason] = {
     "function_call": "tool_calls",
+    "tool_use": "tool_calls",
     "max_tokens": "length",
+    # TGI's own; Anthropic's, through gateways. Google's are the same in capitals.
+    "eos_token": "stop",
+    "stop_sequence": "stop",
+    "end_turn": "stop",
+    # DeepSeek's.
+    "insufficient_system_resource": "engine_overloaded",
     # An engine that gave the request up (vLLM, SGLang: abort; llama-cpp-python: error).
     "abort": "server_interrupted",
     "error": "unexpected_state",
@@ -282,6 +289,7 @@ class ChoiceReader:
 
 def as_reason(reason: str) -> FinishReason:
     """A finish reason as others write it."""
+    reason = reason.lower()
     return _ALIASES.get(reason) or (cast("FinishReason", reason) if reason in _REASONS else "unknown")
 
 

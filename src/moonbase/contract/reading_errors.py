@@ -24,7 +24,11 @@ _KINDS: tuple[type[ApiError], ...] = (
     Unavailable,
 )
 _BY_TYPE = {kind.type: kind for kind in _KINDS}
-_BY_STATUS: dict[object, type[ApiError]] = {400: InvalidRequest, 429: EngineOverloaded, 503: Unavailable}
+_BY_STATUS: dict[object, type[ApiError]] = {
+    400: InvalidRequest,
+    429: EngineOverloaded,
+    **dict.fromkeys((408, 502, 503, 504, 529), Unavailable),
+}
 _REASONS: dict[type[ApiError], FinishReason] = {
     EngineOverloaded: "engine_overloaded",
     Unavailable: "server_interrupted",
@@ -48,6 +52,9 @@ def failure_of(error: Any) -> Failed:
 
 
 def _by_status(code: Any) -> type[ApiError] | None:
+    """By a status, which some write as text."""
+    if isinstance(code, str) and code.isdecimal() and len(code) == 3:
+        code = int(code)
     return _BY_STATUS.get(code) if isinstance(code, int) else None
 
 

@@ -14,6 +14,7 @@ from io import BytesIO
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
+from moonbase.contract.errors import ApiError
 from moonbase.server.wire import Headers, check_announced, header_values, in_time, left_early, too_large
 
 _LARGE = 64 * 1024
@@ -52,6 +53,7 @@ class DirectExchange:
         self._whole = self._reading = False
         self._more: asyncio.Future[None] | None = None
         self._leave: Callable[[], None] | None = None
+        self._broken: ApiError | None = None
         self._head = b""
         self.task: asyncio.Task[None]
         # What uvicorn's protocol asks of a cycle.
@@ -83,9 +85,9 @@ class DirectExchange:
         self._whole = True
         self._wake()
 
-    def lost(self) -> None:
-        """The connection is no more."""
-        self.disconnected = True
+    def lost(self, broken: ApiError | None = None) -> None:
+        """The connection is no more; `broken`: because of what came there."""
+        self.disconnected, self._broken = True, self._broken or broken
         self._wake()
         if self._leave is not None:
             self._leave()
@@ -104,7 +106,7 @@ class DirectExchange:
         self._reading = True
         while not self._whole and self._size <= limit:
             if self.disconnected:
-                raise left_early()
+                raise self._broken or left_early()
             self._flow.resume_reading()
             await in_time(partial(self._more_than, self._size), patience)
         if self._size > limit:

@@ -83,6 +83,8 @@ class Platform:
     max_body: int = 100 * 1024 * 1024
     patience: float = 60.0
     """Seconds that a client may be silent in the middle of its request."""
+    unread: float = 300.0
+    """Seconds in which a client may take nothing of its answer."""
     drain: Drain = field(default_factory=lambda: Drain(4.0))
     opening: tuple[Step, ...] = ()
     """What else must be ready before the first request; a step may raise `SettingsError`."""

@@ -13,7 +13,8 @@ from moonbase.server.app import CHAT, App
 from moonbase.server.direct import DirectExchange
 from moonbase.server.joining import Joining
 from moonbase.server.journal import Entry
-from moonbase.server.wire import LAST_LOOK, error_headers
+from moonbase.server.unread import Unread
+from moonbase.server.wire import LAST_LOOK, Scope, break_off, error_headers
 
 MAX_HEAD = 64 * 1024
 """Bytes of a request line and its headers that may come after the first read; and of what stands between two pieces of
@@ -28,13 +29,13 @@ _ASKED = _DIRECT + b"?"
 
 class Protocol(HttpToolsProtocol):
     """One connection. The platform's `patience` is how many seconds it may take to send a request's head, or to send
-    none. Chat completions are handed to `asked` without ASGI between, unless something of HTTP's rarer parts is
-    wanted."""
+    none; `unread` those in which a client may take nothing of what is written to it. Chat completions are handed to
+    `asked` without ASGI between, unless something of HTTP's rarer parts is wanted."""
 
     def __init__(self, *arguments: Any, asked: App, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._asked = asked
-        self._patience = asked.platform.patience
+        self._patience, self._unread_s = asked.platform.patience, asked.platform.unread
         self._answering: DirectExchange | RequestResponseCycle | None = None
         """The one whose turn it is, or was last; `cycle` is the newest, which may wait behind it."""
         self._reading: DirectExchange | None = None
@@ -49,15 +50,25 @@ class Protocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._joining = cast("asyncio.Transport", Joining(transport, self.loop, self._leave))
+        self._unread = Unread(transport, self.loop, patience=self._unread_s, give_up=transport.abort)
         self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
+        self._unread.end()
         if self._answering is not None:
             self._abandon(self._answering)
         if isinstance(self.cycle, DirectExchange):
             self.cycle = cast("Any", None)
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unread.begin()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._unread.end()
 
     def data_received(self, data: bytes) -> None:
         if self._deaf:
@@ -218,7 +229,7 @@ class Protocol(HttpToolsProtocol):
             return
         if not (self._in_body and self._idle()):
             self._write_refusal(error)
-        self._linger()
+        self._linger(error)
 
     def _is_silent(self) -> bool:
         """Whether nothing has been written of the newest answer."""
@@ -242,15 +253,17 @@ class Protocol(HttpToolsProtocol):
         else:
             self.transport.close()
 
-    def _abandon(self, answering: DirectExchange | RequestResponseCycle) -> None:
-        """Tell whoever answers that nobody is there for it any more."""
+    def _abandon(self, answering: DirectExchange | RequestResponseCycle, broken: ApiError | None = None) -> None:
+        """Tell whoever answers that nobody is there for it any more; `broken` is what the client was told instead."""
         if isinstance(answering, DirectExchange):
-            answering.lost()
+            answering.lost(broken)
         else:
+            if broken is not None:
+                break_off(cast("Scope", answering.scope), broken)
             answering.disconnected = True
             answering.message_event.set()
 
-    def _linger(self) -> None:
+    def _linger(self, broken: ApiError | None = None) -> None:
         """End the answers, and close when the client has seen that. To close while it sends would reset the connection,
         and it would lose what was answered last (RFC 9112, 9.6)."""
         if self._leaving or self.transport.is_closing():
@@ -258,7 +271,7 @@ class Protocol(HttpToolsProtocol):
         self._deaf = self._leaving = True
         self._stop_waiting()
         if not self._idle() and self._answering is not None:
-            self._abandon(self._answering)
+            self._abandon(self._answering, broken)
         self.flow.resume_reading()
         try:
             self.transport.write_eof()

@@ -31,7 +31,8 @@ hosted API's 400), always the 400, or take it as empty."""
 
 
 class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`[server]`. `max_body_mb` bounds a request's body; `drain_s` is how long Ctrl-C waits for streams;
+    """`[server]`. `max_body_mb` bounds a request's body; `drain_s` is how long Ctrl-C waits for streams; `unread_s` is
+    for how many seconds a client may take nothing of its answer;
     `k3_logprobs` serves `logprobs` also for the cards whose hosted model refuses them; `credit_usd` is the voucher that
     each key begins with, in US dollars; `reask` is how often an answer that breaks its schema is asked for again, from
     engines that do not hold it to the schema themselves; `database_url` names the PostgreSQL database through which
@@ -46,6 +47,7 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     database_url: str | None = None
     max_body_mb: int = 100
     drain_s: float = 4.0
+    unread_s: Annotated[float, msgspec.Meta(gt=0)] = 300.0
     missing_reasoning: MissingReasoning = "restore"
     schema_level: Level = "strict"
     k3_logprobs: bool = False
@@ -74,6 +76,8 @@ class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `tokenizer` is the directory of the Kimi model that a vLLM or SGLang server serves: prompts are then rendered here
     and sent as token ids. `constrains` says that the server holds its text to the grammars that come with them.
     `budgets` says that a vLLM takes `thinking_token_budget`, so that `thinking.budget_tokens` is passed on.
+    `opens_thinking` says that the model's chat template begins the reasoning and nothing parses it there, so that
+    answers begin inside it.
 
     Of kind chaos, which is for tests: `of` names the engine whose answers are spoiled, the scripted one where none is
     named, and `chaos` says how.
@@ -97,6 +101,7 @@ class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tokenizer: str | None = None
     constrains: bool = False
     budgets: bool = False
+    opens_thinking: bool = False
     of: str | None = None
     chaos: Chaos = Chaos()
 

@@ -29,6 +29,7 @@ AT_ONCE: tuple[bytes, bytes] = (b"x-accel-buffering", b"no")
 (https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_buffering)."""
 PATIENCE = 60.0
 """Seconds that a client may be silent in the middle of its request."""
+_BROKEN = "moonbase.broken"
 LAST_LOOK = 0.01
 """Seconds more, in which the event loop reads what has come. Where it was held up, that lay there unread, and the
 client was not silent at all."""
@@ -58,7 +59,7 @@ async def body_pieces(
     while True:
         message = await in_time(receive, patience)
         if message["type"] == "http.disconnect":
-            raise left_early()
+            raise scope.get(_BROKEN) or left_early()
         body: bytes = message.get("body", b"")
         size += len(body)
         if size > limit:
@@ -115,6 +116,11 @@ async def in_time(more: Callable[[], Awaitable[T]], patience: float) -> T:
 def error_headers(error: ApiError) -> Headers:
     extra = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in error.headers.items()]
     return [JSON, *extra]
+
+
+def break_off(scope: Scope, error: ApiError) -> None:
+    """What is read of this request's body ends with `error`: who sent it was told so, and did not just leave."""
+    scope[_BROKEN] = error
 
 
 class Interruptible:

@@ -373,6 +373,27 @@ class TestOpenai:
         assert body["messages"][3]["reasoning_content"] == "Thought two."
         assert body["messages"][3]["tool_calls"][0]["id"] == "look_7"
 
+    @pytest.mark.parametrize(
+        "said", ['"llama3.1:8b" does not support thinking', "Unrecognized request argument supplied: reasoning_effort"]
+    )
+    async def test_a_model_without_an_effort_is_not_asked_for_one(self, said: str) -> None:
+        """Ollama and others refuse the member; kimi-k3 always has one (contract.md 1.3)."""
+        refusal = whole({"error": {"message": said, "type": "invalid_request_error"}}, 400)
+        async with upstream(refusal, stream(delta(content="x"), delta("stop"), totals())) as stub:
+            engine = http_engine(stub.url, "openai")
+            for _ in range(2):
+                assert (await answer_of(engine, asking(model="kimi-k3")))["content"] == "x"
+            await engine.close()
+        assert [body.get("reasoning_effort") for body in stub.bodies] == ["high", None, None]
+
+    async def test_what_is_refused_for_another_reason_is_told(self) -> None:
+        async with upstream(whole({"error": {"message": "does not support thinking"}}, 400)) as stub:
+            engine = http_engine(stub.url, "openai")
+            for model, times in [("kimi-k2.6", 1), ("kimi-k3", 3)]:
+                assert isinstance(await failure_of(engine, asking(model=model)), InvalidRequest)
+                assert len(stub.asked) == times
+            await engine.close()
+
     async def test_reasoning_goes_back_to_where_it_stood(self) -> None:
         """Inside a loop it must reach the model (contract.md 1.3), and such a server knows no other place for it."""
         async with upstream(stream(delta(content="<think>Hm</think>It is."), delta("stop"))) as stub:

@@ -38,6 +38,11 @@ OFF: Json = {"thinking": {"type": "disabled"}}
 GOOD = whole({"choices": [{"message": {"content": "It"}, "finish_reason": "stop"}]})
 
 
+LM_STUDIO = "is greater than the context length (n_keep: 13055>= n_ctx: 4096). Try to load the model with a larger one"
+TOO_LONG = "Invalid request: Your request exceeded model token limit: 4096 (requested: 13055)"
+BLIND = "image input is not supported - hint: if this is unexpected, you may need to provide the mmproj"
+
+
 def refused(status: int, message: str = "", type: str = "", **headers: str) -> bytes:
     return whole({"error": {"message": message, "type": type}}, status, **headers)
 
@@ -60,6 +65,7 @@ async def failure_from(reply: bytes, **options: Any) -> ApiError:
         (whole({"object": "error", "message": "no such thing", "code": 400}, 400), InvalidRequest, "no such thing"),
         (whole({"error": "plain words"}, 400), InvalidRequest, "plain words"),
         (whole(b"<html>", 400, content_type="text/html"), InvalidRequest, "without saying why"),
+        (refused(500, BLIND, "server_error"), InvalidRequest, "image input is not supported"),
         (refused(401, f"Incorrect API key: {SECRET}"), Unavailable, "does not accept this server"),
         (refused(402, "pay"), Unavailable, "does not accept this server"),
         (refused(403, "no"), Unavailable, "does not accept this server"),
@@ -76,6 +82,11 @@ async def failure_from(reply: bytes, **options: Any) -> ApiError:
         (whole(b"<html>bad gateway</html>", 502, content_type="text/html"), Unavailable, "not available at the moment"),
         (refused(503, "loading model", "unavailable_error"), Unavailable, "not available at the moment"),
         (refused(529, "Overloaded"), Unavailable, "not available"),
+        (refused(408, "modal-http: timeout"), Unavailable, "not available"),
+        (refused(409, "lock timeout"), Unavailable, "not available"),
+        (refused(425, "too early"), Unavailable, "not available"),
+        (refused(499, "client closed request"), Unavailable, "not available"),
+        (whole(b"error code: 524", 524, content_type="text/plain"), Unavailable, "not available"),
         (whole(b"<html>hello</html>", content_type="text/html"), ServerError, "answered with text/html"),
         (whole(gzip.compress(b"{}"), content_encoding="gzip"), ServerError, "application/json in the encoding gzip"),
         (whole(b"{}", content_encoding="identity"), UnexpectedOutput, "before its answer was finished"),
@@ -86,6 +97,10 @@ async def failure_from(reply: bytes, **options: Any) -> ApiError:
         (b"HTTP/1.1 200 OK\r\n" + b"x-a: " + b"y" * (MAX_HEAD + 9) + b"\r\n", Unavailable, "not available"),
         (b"", Unavailable, "not available"),
         (stream(), UnexpectedOutput, "before its answer was finished"),
+        (stream(f'event: error\ndata: {{"error": {{"message": "x {LM_STUDIO}"}}}}'), InvalidRequest, TOO_LONG),
+        (stream({"error": {"message": "Provider disconnected", "code": 502}}), Unavailable, "failed"),
+        (stream({"error": {"message": "slow down", "code": "429"}}), EngineOverloaded, "slow down"),
+        (stream({"error": {"message": "odd", "code": ["429"]}}), UnexpectedOutput, "failed"),
         (stream("data: {not json"), UnexpectedOutput, "a frame that is none"),
         (stream("data: [1]"), UnexpectedOutput, "a frame that is none"),
     ],
@@ -96,7 +111,7 @@ async def test_before_the_first_token(reply: bytes, kind: type[ApiError], text: 
     assert text in error.message
 
 
-@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("status", [408, 429, 503])
 async def test_retry_after_is_passed_on(status: int) -> None:
     assert (await failure_from(refused(status, retry_after="7"))).headers == {"Retry-After": "7"}
     odd = await failure_from(refused(status, retry_after="Fri, 31 Dec 1999 23:59:59 GMT"))
@@ -373,6 +388,14 @@ async def test_a_client_gets_the_envelope(tmp_path: Path) -> None:
             "request (66202 tokens) exceeds the available context size (65536 tokens), try increasing it",
             Room(65536, 66202),
         ),
+        (f"The number of tokens to keep from the initial prompt {LM_STUDIO}", Room(4096, 13055)),
+        ("Cannot truncate prompt with n_keep (15028) >= n_ctx (7424)", Room(7424, 15028)),
+        (
+            "Trying to keep the first 9000 tokens when context the overflows. However, the model is loaded with "
+            "context length of only 4096 tokens, which is not enough.",
+            Room(4096, 9000),
+        ),
+        ("Input validation error: `inputs` must have less than 4095 tokens. Given: 5000", Room(4095, 5000)),
         ("top_k must be positive", None),
     ],
 )

@@ -47,9 +47,11 @@ def mended(asked: ChatRequest, dialect: Dialect, pieces: list[str]) -> list[Even
 
 
 def parsed(asked: ChatRequest, dialect: Dialect, pieces: list[str]) -> list[Event]:
-    """The same, with every piece given to a parser."""
+    """The same, with every piece given to a parser; one that begins with the end of reasoning begins inside it."""
     marks = replace(dialect.text, calls=dialect.text.calls if asked.declared else None)
-    parser = AnswerParser(marks, "start", thinking=True, ids=CallIds(asked.card.call_id_form, 0))
+    before, end_mark, _ = "".join(pieces[:1]).partition("</think>")
+    opening = "thinking" if end_mark and "<think>" not in before else "start"
+    parser = AnswerParser(marks, opening, thinking=True, ids=CallIds(asked.card.call_id_form, 0))
     events = [event for piece in pieces for event in parser.feed(piece, tokens=1)]
     *rest, end = parser.close("stop", PROMPT)
     assert isinstance(end, Finished)

@@ -29,13 +29,22 @@ class AnswerReader:
     """`feed` the payloads of a stream, then `close`; both give events, in the end a `Finished` for each choice, or a
     `Failed`.
 
-    `prompt`: the counts that the head of the reply told of. `early`: those on the first frame are as good.
+    `prompt`: the counts that the head of the reply told of. `early`: those on the first frame are as good. `opened`:
+    whether content begins inside the reasoning, as far as is known. `streamed`: it comes in more frames than one.
     """
 
     def __init__(
-        self, request: ChatRequest, dialect: Dialect, prompt: PromptRead | None = None, *, early: bool = True
+        self,
+        request: ChatRequest,
+        dialect: Dialect,
+        prompt: PromptRead | None = None,
+        *,
+        early: bool = True,
+        opened: bool | None = None,
+        streamed: bool = True,
     ) -> None:
         self._request, self._dialect, self._early = request, dialect, early or prompt is not None
+        self._opened, self._streamed = opened, streamed
         self._reader = StreamReader(prompt)
         self._prompt: PromptRead | None = None
         self._choices: dict[int, MendedChoice] = {}
@@ -54,6 +63,12 @@ class AnswerReader:
     def inline(self) -> bool:
         """Whether there was reasoning in the content."""
         return any(choice.inline for choice in self._choices.values())
+
+    @property
+    def opened(self) -> bool | None:
+        """Whether content begins inside the reasoning; None where this answer does not tell."""
+        told = {choice.opened for choice in self._choices.values()}
+        return True if True in told else False if False in told else None
 
     def feed(self, payload: bytes) -> list[Event]:
         if self.over:
@@ -105,7 +120,9 @@ class AnswerReader:
             return []  # Loops are run on this side of the upstream.
         choice = self._choices.get(event.choice)
         if choice is None:
-            choice = self._choices[event.choice] = MendedChoice(self._request, self._dialect, event.choice)
+            choice = self._choices[event.choice] = MendedChoice(
+                self._request, self._dialect, event.choice, opened=self._opened, streamed=self._streamed
+            )
         return [] if choice.ended else choice.take(event, self._prompt)
 
     def _late(self, end: Finished) -> list[Event]:

@@ -26,9 +26,11 @@ from moonbase.contract.events import (
 )
 from moonbase.contract.formats import OutputFormat
 from moonbase.contract.logprobs import TokenLogprob
+from moonbase.contract.prompts import Opening
 from moonbase.contract.request import ChatRequest
 from moonbase.engines.http.characters import BROKEN, TEXTS, Characters
 from moonbase.engines.http.dialect import Dialect
+from moonbase.engines.http.lone_end import LoneEnd
 from moonbase.parse.pipeline import AnswerParser
 from moonbase.parse.tool_calls import CallIds
 
@@ -37,21 +39,30 @@ _INCREMENTS = (ReasoningDelta, ContentDelta, ToolCallOpened, ArgumentsDelta)
 
 class MendedChoice:
     """`take` the events of one choice, up to its `Finished`. `stopped`: a stop word ended it here, and whatever
-    follows upstream is not heard."""
+    follows upstream is not heard. `opened`: whether content begins inside the reasoning (`lone_end`), as far as is
+    known. `streamed`: it comes in increments."""
 
-    def __init__(self, request: ChatRequest, dialect: Dialect, index: int) -> None:
-        self._request, self._dialect, self._index = request, dialect, index
+    def __init__(
+        self, request: ChatRequest, dialect: Dialect, index: int, *, opened: bool | None = None, streamed: bool = True
+    ) -> None:
+        self._request, self._dialect, self._index, self._known = request, dialect, index, opened
         self._thinks = request.thinking.enabled
         self._may_call = request.tool_choice != "none" and bool(request.declared)
         self._ids = CallIds(request.card.call_id_form, request.calls_made)
         self._text: _Text | None = None
-        self._told = _Told(counts="continuous_usage_stats" in dialect.options)
+        self._told = _Told(counts="continuous_usage_stats" in dialect.options, streamed=streamed)
         self._characters = None if dialect.platform else Characters(request)
         self._muted: list[str] = []
         self._opened = 0
         self._bare: set[int] = set()
         """The calls that have no arguments yet."""
-        self.ended = self.stopped = False
+        self.ended = self.stopped = self._whole = False
+
+    @property
+    def opened(self) -> bool | None:
+        """What is known of that after this answer; None where it does not tell."""
+        lone = None if self._text is None else self._text.lone
+        return None if lone is None else lone.verdict(whole=self._whole)
 
     @property
     def inline(self) -> bool:
@@ -79,12 +90,10 @@ class MendedChoice:
             event = shown
         heard: list[Event] = []
         match event:
-            case ReasoningDelta():
-                heard = self._reasoning(event)
-            case ReasoningEnded():
-                heard = [event] if self._thinks else []
+            case ReasoningDelta() | ReasoningEnded():
+                heard = self._asked_for([event])
             case ContentDelta():
-                heard = self._content(event)
+                heard = self._asked_for(self._content(event))
             case ToolCallOpened():
                 heard = self._call(event)
             case ArgumentsDelta():
@@ -100,25 +109,35 @@ class MendedChoice:
             return [*heard, Finished("stop", self._told.mended(usage), self._index)]
         return heard
 
-    def _reasoning(self, event: ReasoningDelta) -> list[Event]:
+    def _asked_for(self, events: list[Event]) -> list[Event]:
+        """Without reasoning that nobody asked for, which is put aside."""
         if self._thinks:
-            return [event]
-        self._muted.append(event.text)
-        return []
+            return events
+        self._muted += [event.text for event in events if isinstance(event, ReasoningDelta)]
+        return [event for event in events if not isinstance(event, ReasoningDelta | ReasoningEnded)]
 
     def _content(self, event: ContentDelta) -> list[Event]:
         if self._text is None:
             reasoned = self._told.reasoning > 0 or bool(self._muted)
             marks = self._dialect.text if self._may_call else OutputFormat(think=self._dialect.text.think)
-            self._text = _Text(self._request, marks, self._index, self._ids, reasoned=reasoned)
+            lone = None if reasoned else self._lone_end()
+            self._text = _Text(self._request, marks, self._index, self._ids, reasoned=reasoned, lone=lone)
         return self._text.feed(event)
+
+    def _lone_end(self) -> LoneEnd | None:
+        """None where the prompt cannot have begun the reasoning, or it is not known that it does."""
+        request, marks = self._request, self._dialect.text.think
+        begun = self._thinks or (self._known and not self._dialect.switches)
+        if marks is None or not begun or request.messages[-1].partial:
+            return None
+        return LoneEnd(request, marks, known=self._known)
 
     def _call(self, event: ToolCallOpened) -> list[Event]:
         if not self._may_call:
             return []
         self._opened += 1
         self._bare.add(event.index)
-        rest = self._text.close() if self._text is not None else []
+        rest = self._asked_for(self._text.close()) if self._text is not None else []
         id = event.id if self._dialect.platform else self._ids.issue(event.name)
         return [*rest, replace(event, id=id)]
 
@@ -130,13 +149,14 @@ class MendedChoice:
 
     def _finish(self, end: Finished) -> list[Event]:
         self.ended = True
-        heard = self._text.close() if self._text is not None else []
+        heard = self._asked_for(self._text.close()) if self._text is not None else []
         self._told.client(heard)
         called = self._opened or (self._text is not None and self._text.called)
         if self._muted and end.finish_reason == "stop" and not (called or self._told.answered):
             # Some reasoning parsers take a whole answer for reasoning when thinking is off.
             heard.append(ContentDelta("".join(self._muted), choice=self._index))
         reason = end.finish_reason
+        self._whole = reason == "stop" and not called
         if reason in ("stop", "tool_calls"):
             reason = "tool_calls" if called else "stop"
             # Some write nothing for a function without parameters, which is no JSON.
@@ -152,8 +172,17 @@ class _Text:
     that could begin a mark.
     """
 
-    def __init__(self, request: ChatRequest, marks: OutputFormat, index: int, ids: CallIds, *, reasoned: bool) -> None:
-        self._request, self._index, self._ids = request, index, ids
+    def __init__(
+        self,
+        request: ChatRequest,
+        marks: OutputFormat,
+        index: int,
+        ids: CallIds,
+        *,
+        reasoned: bool,
+        lone: LoneEnd | None,
+    ) -> None:
+        self._request, self._index, self._ids, self.lone = request, index, ids, lone
         calls = marks.calls
         self._marks = OutputFormat(think=None if reasoned else marks.think, calls=calls)
         self._reasoned = reasoned
@@ -161,7 +190,7 @@ class _Text:
         self._signs = {mark[0] for mark in self._marks.marks()} if calls is not None else set[str]()
         """The characters that a mark begins with, anywhere; without calls marks stand at the beginning alone."""
         self._made: AnswerParser | None = None
-        self._said = self._closed = False
+        self._begun = self._said = self._closed = False
         self.called = self.inline = False
 
     @property
@@ -171,6 +200,12 @@ class _Text:
     def feed(self, event: ContentDelta) -> list[Event]:
         if self._closed:
             return []
+        if not self._begun:
+            self._begun = True
+            if self.lone is not None:
+                self.lone.begin(event.text)
+        if self.lone is not None and self.lone.watches:
+            self.lone.watch(event.text)
         if self._made is None and not self._reads and self._is_plain(event.text):
             self._said = True
             return [event]
@@ -178,7 +213,13 @@ class _Text:
 
     def passes(self, text: str) -> bool:
         """Whether more content passes as it is, after some that did."""
-        return self._said and self._made is None and not (self._closed or self._reads) and self._is_unmarked(text)
+        watched = self.lone is not None and self.lone.watches
+        return (
+            self._said
+            and self._made is None
+            and not (self._closed or self._reads or watched)
+            and self._is_unmarked(text)
+        )
 
     def close(self) -> list[Event]:
         """What was held back, once it is known that no more content follows."""
@@ -206,17 +247,27 @@ class _Text:
         """Whether `text`, with which the content begins, begins with neither a mark nor blank space that is none of
         it."""
         body = text.lstrip()
-        if not body or (self._marks.calls is not None and len(body) < len(text)):
+        if not body or self._inside or (self._marks.calls is not None and len(body) < len(text)):
             return False
         return self._marks.think is None or not body.startswith(self._marks.think.open[0])
+
+    @property
+    def _inside(self) -> bool:
+        return self.lone is not None and self.lone.inside
+
+    @property
+    def _opening(self) -> Opening:
+        if self._reasoned or self._said:
+            return "answer"
+        return "thinking" if self._inside else "start"
 
     @property
     def _parser(self) -> AnswerParser:
         if self._made is None:
             self._made = AnswerParser(
                 replace(self._marks, trims=not self._said),
-                "answer" if self._reasoned or self._said else "start",
-                thinking=self._request.thinking.enabled,
+                self._opening,
+                thinking=True,
                 ids=self._ids,
                 stop=self._request.stop,
                 choice=self._index,
@@ -230,6 +281,8 @@ class _Text:
         logprobs = event.logprobs if listed else ()
         events = self._parser.feed(event.text, tokens=event.tokens, token_ids=event.token_ids, logprobs=logprobs)
         self.inline = self.inline or any(isinstance(each, ReasoningDelta) for each in events)
+        if self._inside and self.lone is not None:
+            self.lone.seen = self.lone.seen or any(isinstance(each, ReasoningEnded) for each in events)
         return events
 
 
@@ -240,10 +293,10 @@ def _joins(logprobs: tuple[TokenLogprob, ...], text: str) -> bool:
 class _Told:
     """Counts of one choice: what the upstream's increments say, what they are worth where they say nothing. `counts`:
     it says with every increment how many tokens there are; otherwise one counts as a token, which is how the published
-    engines stream."""
+    engines stream. `streamed`: there are such increments."""
 
-    def __init__(self, *, counts: bool) -> None:
-        self._counts = counts
+    def __init__(self, *, counts: bool, streamed: bool) -> None:
+        self._counts, self._streamed = counts, streamed
         self._tokens = self._thought = self._increments = 0
         self.reasoning = 0
         """Characters of reasoning that the client has been told."""
@@ -303,7 +356,7 @@ class _Told:
         reasoning = usage.reasoning_tokens
         if not reasoning and self.reasoning:
             share = self.reasoning / (self.reasoning + self._other)
-            near = abs(completion - self._tokens) <= 2 + completion // 5
+            near = self._streamed and abs(completion - self._tokens) <= 2 + completion // 5
             reasoning = self._thought if near else round(completion * share)
         cached = min(usage.cached_tokens, usage.prompt_tokens)
         return Usage(usage.prompt_tokens, completion, min(reasoning, completion), cached)

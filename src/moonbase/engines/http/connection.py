@@ -11,6 +11,8 @@ from typing import cast
 
 import httptools
 
+from moonbase.engines.http.keepalive import has_vanished, keep_alive
+
 HIGH_WATER = 256 * 1024
 """Bytes that may wait for a slow reader before the socket is left unread, and the upstream has to wait."""
 MAX_HEAD = 64 * 1024
@@ -135,9 +137,11 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports have the methods without the base class.
         self._transport = cast("asyncio.Transport", transport)
+        keep_alive(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._lost = self._lost or "it was closed"
+        self.silent = self.silent or has_vanished(exc)
+        self._lost = self._lost or ("its host does not answer any more" if self.silent else "it was closed")
         if self._headed and not (self._sized or self._complete or self._broken) and exc is None:
             self._complete = True  # RFC 9112, 6.3: a body without a length ends with its connection
         self._stop_timer()

@@ -41,6 +41,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     that is done here.
 
     Of requests. `controls`: the members that switch thinking; raises `InvalidRequest` for what cannot be asked for.
+    `switches`: whether they can switch it off.
     `reasoning`: under which names earlier reasoning is sent. `thread_ids`: calls of the conversation get the ids of the
     Kimi prompt format. `budget`: the name of the budget's member. `options`: what `stream_options` asks for. `ids`: the
     members that ask for token ids. `partial`: those that make the answer continue the last message; None where nothing
@@ -55,6 +56,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
 
     name: DialectName
     controls: Callable[[ChatRequest], Members]
+    switches: bool = True
     platform: bool = False
     reasoning: tuple[str, ...] = ("reasoning_content",)
     thread_ids: bool = False

@@ -12,6 +12,7 @@ from moonbase.contract.formats import KIMI, OutputFormat, ThinkMarks
 from moonbase.contract.request import ChatRequest
 from moonbase.engines.http.dialect import Counting, Dialect, DialectName, Members, Room, no_budget
 
+_EFFORT = "reasoning_effort"
 _USAGE: Members = {"include_usage": True}
 _EVERY_FRAME: Members = {"include_usage": True, "continuous_usage_stats": True}
 _THINK = ThinkMarks("<think>", "</think>")
@@ -89,7 +90,24 @@ _ROOMS = (
     r"input \((?P<prompt>\d+) tokens\) is longer than the model's context length \((?P<limit>\d+) tokens\)",
     # llama.cpp since the end of 2025: "request (5000 tokens) exceeds the available context size (4096 tokens), ...".
     r"request \((?P<prompt>\d+) tokens\) exceeds the available context size \((?P<limit>\d+) tokens\)",
+    # LM Studio 0.3 and 0.4: "Trying to keep the first 9000 tokens when context the overflows. However, the model is
+    # loaded with context length of only 4096 tokens", "... greater than the context length (n_keep: 13055>= n_ctx:
+    # 4096)", "Cannot truncate prompt with n_keep (15028) >= n_ctx (7424)".
+    r"keep the first (?P<prompt>\d+) tokens .*context length of only (?P<limit>\d+) tokens",
+    r"n_keep[: (]+(?P<prompt>\d+)\)? ?>= n_ctx[: (]+(?P<limit>\d+)",
+    # TGI 3: "`inputs` must have less than 4095 tokens. Given: 5000".
+    r"must have less than (?P<limit>\d+) tokens\. Given: (?P<prompt>\d+)",
 )
+
+
+def without_effort(dialect: Dialect) -> Dialect:
+    """For a server whose model has no effort of reasoning, and refuses the member."""
+
+    def controls(request: ChatRequest) -> Members:
+        members = dialect.controls(request)
+        return {name: value for name, value in members.items() if name != _EFFORT}
+
+    return replace(dialect, controls=controls)
 
 
 def read_room(text: str) -> Room | None:
@@ -159,6 +177,7 @@ LLAMACPP = Dialect(
 OPENAI = Dialect(
     name="openai",
     controls=_effort_alone,
+    switches=False,
     budget="max_tokens",
     options=_USAGE,
     text=OutputFormat(think=_THINK, calls=KIMI.calls),

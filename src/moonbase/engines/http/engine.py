@@ -25,7 +25,7 @@ from moonbase.engines.http.client import Client, Reply
 from moonbase.engines.http.connection import Broken
 from moonbase.engines.http.counting import count_tokens
 from moonbase.engines.http.dialect import Dialect
-from moonbase.engines.http.dialects import DIALECTS
+from moonbase.engines.http.dialects import DIALECTS, without_effort
 from moonbase.engines.http.failures import (
     Refusal,
     broken_off,
@@ -33,6 +33,7 @@ from moonbase.engines.http.failures import (
     failure_of_refusal,
     no_stream,
     read_told,
+    refuses_effort,
     twice_named,
     unreachable,
 )
@@ -50,15 +51,18 @@ _encode = msgspec.json.Encoder().encode
 
 
 class _Way(NamedTuple):
-    """How a request is put: the context that is counted on, in tokens, and the dialect."""
+    """How a request is put: the context that is counted on, in tokens, and the dialect. `effort`: one of reasoning
+    is asked for, and may be left out."""
 
     room: int | None
     dialect: Dialect
+    effort: bool
 
 
 class HttpEngine(AtOnce):
     """`client`'s upstream as an engine. `model` is its name there: without one, the client's where the upstream lists
-    it, or the only one that it lists. `sees`: what it can be shown; None asks the upstream."""
+    it, or the only one that it lists. `sees`: what it can be shown; None asks the upstream. `opens_thinking`: content
+    begins inside the reasoning (`lone_end`), which is learnt where it is not told."""
 
     def __init__(
         self,
@@ -67,6 +71,7 @@ class HttpEngine(AtOnce):
         *,
         model: str | None = None,
         sees: frozenset[MediaKind] | None = None,
+        opens_thinking: bool = False,
         ask_s: float = _ASK_S,
     ) -> None:
         self.client, self.dialect = client, dialect
@@ -76,6 +81,9 @@ class HttpEngine(AtOnce):
         self._asked_times = 0
         self._early = True
         self._inline: ThinkMarks | None = None
+        self._opens_thinking = opens_thinking
+        self._opened: dict[str, bool] = {}
+        """Of each model that was asked for, whether its content begins inside the reasoning."""
 
     @property
     def name(self) -> str:
@@ -136,8 +144,8 @@ class HttpEngine(AtOnce):
         answer: AnswerReader | None = None
         try:
             async with await self._reply_to(request) as reply:
-                answer = AnswerReader(request, self.dialect, _prompt_of(reply), early=self._early)
                 frames, waiting = _frames_of(reply), 0
+                answer = self._reader_of(reply, request, streamed=isinstance(frames, _Stream))
                 while not answer.over and (data := await reply.read()):
                     waiting += len(data)
                     for payload in frames.feed(data):
@@ -153,7 +161,7 @@ class HttpEngine(AtOnce):
                     yield event
                 if not answer.whole:
                     reply.cut()
-                self._learn(answer)
+                self._learn(request, answer)
         except Broken as broken:
             logger.log(self._loudness, "the upstream %s failed: %s", self.name, broken.reason)
             for event in self._cut_off(answer, broken):
@@ -171,8 +179,8 @@ class HttpEngine(AtOnce):
         events: list[Event] = []
         try:
             async with await self._reply_to(request) as reply:
-                answer = AnswerReader(request, self.dialect, _prompt_of(reply), early=self._early)
                 frames, waiting = _frames_of(reply), 0
+                answer = self._reader_of(reply, request, streamed=isinstance(frames, _Stream))
                 while not answer.over and (data := await reply.read()):
                     waiting += len(data)
                     for payload in frames.feed(data):  # of a server that streams all the same
@@ -185,13 +193,18 @@ class HttpEngine(AtOnce):
                 events += answer.close()
                 if not answer.whole:
                     reply.cut()
-                self._learn(answer)
+                self._learn(request, answer)
         except Broken as broken:
             logger.log(self._loudness, "the upstream %s failed: %s", self.name, broken.reason)
             events += self._cut_off(answer, broken)
         except ApiError as error:
             events.append(Failed(error))
         return events
+
+    def _reader_of(self, reply: Reply, request: ChatRequest, *, streamed: bool) -> AnswerReader:
+        opened = self._opens_thinking or self._opened.get(request.model)
+        prompt = _prompt_of(reply)
+        return AnswerReader(request, self.dialect, prompt, early=self._early, opened=opened, streamed=streamed)
 
     def _heard(self, answer: AnswerReader, payload: bytes) -> list[Event]:
         events = answer.feed(payload)
@@ -203,7 +216,8 @@ class HttpEngine(AtOnce):
         """A reply that is an answer; raises `ApiError` for any other. What is refused for how it was asked is asked for
         again in another way (`_mend`)."""
         model = self._model or await self.model_for(request)
-        way = _Way(self.context_length, self.dialect)
+        effort = request.thinking.effort is not None and not self.dialect.platform
+        way = _Way(self.context_length, self.dialect, effort)
         while True:
             body = _encode(chat_body(request, way.dialect, model, room=way.room, inline=self._inline))
             reply = await self.client.ask("POST", CHAT, body)
@@ -235,19 +249,21 @@ class HttpEngine(AtOnce):
                 self._asked_times += 1
             return self._offer or Offer()
 
-    def _learn(self, answer: AnswerReader) -> None:
-        """What one answer tells of those to come: whether the counts on first frames can be trusted, and where the
-        upstream's reasoning stands."""
+    def _learn(self, request: ChatRequest, answer: AnswerReader) -> None:
+        """What one answer tells of those to come: whether the counts on first frames can be trusted, where the
+        upstream's reasoning stands, and whether it has a beginning there."""
         self._early = self._early and not answer.misled
         if answer.inline:
             self._inline = self.dialect.text.think
+        if answer.opened is not None:
+            self._opened[request.model] = answer.opened
 
     def _mend(self, way: _Way, refusal: Refusal) -> _Way | None:
         """How to ask again for what was refused; None where there is no other way.
 
         A budget that is more than the prompt leaves of the context is left out: then it is what is left. Where one
         server takes the names of the earlier reasoning for the same (smg in front of vLLM), one of them is sent, from
-        now on.
+        now on; where its model has no effort of reasoning, none is.
         """
         if refusal.status not in (400, 422):
             return None
@@ -255,6 +271,9 @@ class HttpEngine(AtOnce):
         room = way.dialect.room(said)
         if room is not None:
             return way._replace(room=0) if room.prompt < room.limit and way.room != 0 else None
+        if way.effort and refuses_effort(said):
+            self.dialect = without_effort(self.dialect)
+            return way._replace(dialect=self.dialect, effort=False)
         name = twice_named(said)
         if name not in way.dialect.reasoning or len(way.dialect.reasoning) == 1:
             return None

@@ -38,7 +38,13 @@ logger = logging.getLogger("moonbase.engines")
 _TYPES: Mapping[str, type[ApiError]] = {
     kind.type: kind for kind in (EngineOverloaded, RateLimited, ServerError, UnexpectedOutput, Unavailable)
 }
+_PASSING = frozenset({408, 409, 425, 499, 502, 503, 504, *range(520, 531)})
+"""Statuses that say nothing of the request: another time, or elsewhere, it may be answered. Those that clients of
+OpenAI's API ask again for, and those of gateways whose own upstream failed them; Cloudflare's are 520 to 530."""
 _RETRY = re.compile(r"\d{1,9}(?:\.\d{1,9})?\Z")
+_BLIND = re.compile(r"(?:image|audio|video) input is not supported")
+"""How llama.cpp's server refuses what its model cannot be shown, with the status 500."""
+_NO_EFFORT = re.compile(r"does not support thinking|think value|reasoning[_.]effort")
 _TWICE = re.compile(r"duplicate field `?(\w+)")
 _LONGEST = 2000
 """Characters of an upstream's message that are passed on."""
@@ -82,12 +88,18 @@ def twice_named(message: str) -> str | None:
     return found[1] if found else None
 
 
+def refuses_effort(message: str) -> bool:
+    """Whether a server says that its model has no effort of reasoning: `"llama3.1:8b" does not support thinking`
+    (Ollama); others name the member."""
+    return _NO_EFFORT.search(message) is not None
+
+
 def failure_of_refusal(refusal: Refusal, dialect: Dialect, upstream: Upstream, model: str) -> ApiError:
     """`model` is what the client asked for."""
     message, kind = read_told(refusal)
     message = upstream.scrubbed(message)[:_LONGEST]
     status = refusal.status
-    if status in (400, 422):
+    if status in (400, 422) or _BLIND.match(message):
         room = dialect.room(message)
         if room is not None:
             return context_exceeded(room.limit, room.prompt)
@@ -107,12 +119,12 @@ def failure_of_refusal(refusal: Refusal, dialect: Dialect, upstream: Upstream, m
         return overloaded(said, headers=_retry_after(refusal))
     if status in (401, 402, 403):
         return Unavailable(_OURS)
+    said = message if upstream.candid else ""
+    if status >= 500 and known is not None and known.status == status:
+        return known(message or _FAILED, headers=_retry_after(refusal))
+    if status in _PASSING:
+        return Unavailable(said or _AWAY, headers=_retry_after(refusal))
     if status >= 500:
-        said = message if upstream.candid else ""
-        if known is not None and known.status == status:
-            return known(message or _FAILED, headers=_retry_after(refusal))
-        if status in (502, 503, 504, 529):
-            return Unavailable(said or _AWAY, headers=_retry_after(refusal))
         return ServerError(said or _FAILED)
     return ServerError(f"the engine of this model answered with the status {status}, which Moonbase did not expect")
 
@@ -132,9 +144,11 @@ def _own(refusal: Refusal, message: str, kind: str, upstream: Upstream) -> ApiEr
 def failure_in_stream(error: ApiError, dialect: Dialect, upstream: Upstream) -> ApiError:
     """The same for a failure that stood in a frame, which `contract.reading` has given its kind."""
     message = upstream.scrubbed(error.message)[:_LONGEST]
+    room = dialect.room(message)
+    if room is not None and (isinstance(error, InvalidRequest) or room.prompt >= room.limit):
+        return context_exceeded(room.limit, room.prompt)
     if isinstance(error, InvalidRequest):
-        room = dialect.room(message)
-        return InvalidRequest(message) if room is None else context_exceeded(room.limit, room.prompt)
+        return InvalidRequest(message)
     if dialect.platform or isinstance(error, EngineOverloaded | RateLimited) or message.startswith(_UNREADABLE):
         return type(error)(message)
     if upstream.candid:
