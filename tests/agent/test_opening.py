@@ -131,6 +131,11 @@ async def test_an_mcp_server_that_does_not_start_is_named() -> None:
         await scripted(MCPServer("sample", [sys.executable, "-c", "pass"])).run("Hello")
 
 
+async def test_an_agent_does_without_a_server_that_is_not_required() -> None:
+    result = await scripted(MCPServer("sample", "no-such-command-anywhere", required=False)).run("Hello")
+    assert result.text == "You said: Hello"
+
+
 def test_an_mcp_server_has_one_place() -> None:
     with pytest.raises(SettingsError, match="either a command or a url"):
         MCPServer("sample")

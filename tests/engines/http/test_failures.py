@@ -401,7 +401,7 @@ class TestUrls:
         ["gpu:8000", "ftp://gpu", "http://", "http://gpu:x", "http://gpu/a b", "http://gpu/?a=1", "http://例..jp"],
     )
     def test_what_is_none(self, url: str) -> None:
-        with pytest.raises(SettingsError, match="--upstream"):
+        with pytest.raises(SettingsError, match="the URL of an upstream must be"):
             parse_upstream(url)
 
     def test_credentials(self) -> None:

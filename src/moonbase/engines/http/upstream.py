@@ -75,7 +75,7 @@ def parse_upstream(url: str, key: str | None = None, *, candid: bool = False) ->
         authorization = f"Basic {token}"
         secrets.append(token)
     if authorization is not None and not (authorization.isascii() and authorization.isprintable()):
-        raise SettingsError("the key of an upstream has a character that no HTTP header may hold; check --upstream-key")
+        raise SettingsError("the key of an upstream has a character that no HTTP header may hold")
     tls = parts.scheme == "https"
     return Upstream(
         host=_ascii(parts.hostname or ""),
@@ -105,5 +105,5 @@ def _split(url: str) -> SplitResult:
             return parts
     raise SettingsError(
         "the URL of an upstream must be http:// or https://, a host, and perhaps a port and a path, such as "
-        "http://127.0.0.1:8001/v1; check --upstream"
+        "http://127.0.0.1:8001/v1"
     )
