@@ -411,6 +411,9 @@ class TestUrls:
         assert "s3cret" not in found.name
         assert parse_upstream("http://ann:s3cret@gpu", "sk-1").authorization == "Bearer sk-1"
 
+    def test_a_key_that_is_no_secret_stays_in_other_words(self) -> None:
+        assert parse_upstream("http://gpu", "any").scrubbed("too many requests") == "too many requests"
+
     def test_a_key_that_no_header_may_hold(self) -> None:
         with pytest.raises(SettingsError) as raised:
             parse_upstream("http://gpu", "sk-1\r\nX: y")
