@@ -74,7 +74,9 @@ def test_the_hosted_api_is_known_by_its_name(url: str, hosted: bool) -> None:
 
 @pytest.mark.parametrize("url", ["ftp://x", "127.0.0.1:8000", "http://"])
 async def test_what_is_no_base_url_is_refused(url: str) -> None:
-    with pytest.raises(SettingsError, match="base_url cannot be used"):
+    with pytest.raises(
+        SettingsError, match=r"base_url or api_key cannot be used: the URL of an upstream must be .*8001/v1$"
+    ):
         await Agent(base_url=url).run("Hello")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
+from typing import Any
 
 import pytest
 
@@ -79,8 +80,14 @@ async def test_a_limit_in_a_stream_is_its_last_event() -> None:
 
 @pytest.mark.parametrize("name", ["steps", "tokens", "seconds", "tool_seconds"])
 def test_a_limit_is_above_nothing(name: str) -> None:
-    with pytest.raises(ValueError, match=f"limits.{name} must be more than 0"):
+    with pytest.raises(ValueError, match=f"limits.{name} must be a"):
         Limits(**{name: 0})
+
+
+@pytest.mark.parametrize(("name", "value"), [("steps", 2.5), ("tokens", "5"), ("seconds", "5")])
+def test_a_limit_is_a_number(name: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=f"limits.{name} must be a .*number above 0, got {value!r}"):
+        Limits(**{name: value})
 
 
 async def test_cancelled_in_an_answer_the_model_stops_at_once() -> None:

@@ -131,6 +131,11 @@ async def test_an_mcp_server_that_does_not_start_is_named() -> None:
         await scripted(MCPServer("sample", [sys.executable, "-c", "pass"])).run("Hello")
 
 
+async def test_an_agent_does_without_a_server_that_is_not_required() -> None:
+    result = await scripted(MCPServer("sample", "no-such-command-anywhere", required=False)).run("Hello")
+    assert result.text == "You said: Hello"
+
+
 def test_an_mcp_server_has_one_place() -> None:
     with pytest.raises(SettingsError, match="either a command or a url"):
         MCPServer("sample")
@@ -140,6 +145,25 @@ def test_an_mcp_server_has_one_place() -> None:
 
 def test_an_mcp_server_shows_no_secrets() -> None:
     assert "hush" not in repr(MCPServer("sample", "run --token hush", env={"A": "hush"}))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("max_tokens", "5", "max_tokens is '5'; expected a whole number"),
+        ("seed", 1.5, "seed is 1.5; expected a whole number"),
+        ("output_tries", True, "output_tries is True; expected a whole number"),
+        ("temperature", "hot", "temperature is 'hot'; expected a number"),
+        ("model", 3, "model is 3; expected text"),
+        ("limits", {"steps": 3}, r"limits is {'steps': 3}; expected moonbase.Limits"),
+        ("retries", 3, r"retries is 3; expected moonbase.Retries"),
+        ("approve", True, r"approve is True; expected a function"),
+        ("api_key", b"sk-secret", "api_key is bytes; expected text"),
+    ],
+)
+def test_a_setting_of_the_wrong_kind_is_refused_at_once(name: str, value: Any, expected: str) -> None:
+    with pytest.raises(SettingsError, match=expected):
+        Agent(**{name: value})
 
 
 def test_a_function_without_hints_is_refused_at_once() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, TypedDict
 
@@ -83,6 +84,26 @@ async def test_what_is_no_object_is_put_into_one() -> None:
     assert (await scripted(engine=engine, output=list[str]).run("Say")).output == ["a", "b"]
 
 
+class Other(pydantic.BaseModel):
+    kind: Literal["other"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "text", "made"),
+    [
+        (list[Model], f"[{GOOD}]", [Model(city="Oslo", degrees=4.5)]),
+        (Model | Other, '{"kind": "other"}', Other(kind="other")),
+        (Model | None, "null", None),
+        (dict[str, Model], f'{{"a": {GOOD}}}', {"a": Model(city="Oslo", degrees=4.5)}),
+    ],
+)
+async def test_pydantic_models_may_be_in_lists_and_unions(wanted: Any, text: str, made: Any) -> None:
+    engine = Takes(Take('{"value": 3}'), Take(f'{{"value": {text}}}'))
+    session = Session.in_memory()
+    assert (await scripted(engine=engine, output=wanted).run("Say", session=session)).output == made
+    assert "value" in session.messages[2].text
+
+
 async def test_a_markdown_fence_is_forgiven() -> None:
     engine = Takes(Take(f"```json\n{GOOD}\n```\n"))
     assert (await scripted(engine=engine, output=Struct).run("Say")).output == Struct("Oslo", 4.5)
@@ -155,7 +176,9 @@ async def test_tools_come_before_the_object(server: Running) -> None:
     assert (await agent.run("Which colour?")).output == Colour("red")
 
 
-@pytest.mark.parametrize("wanted", [{"type": "array"}, {"type": "object", "properties": 3}, 7, lambda: 3])
+@pytest.mark.parametrize(
+    "wanted", [{"type": "array"}, {"type": "object", "properties": 3}, 7, lambda: 3, "Model", Iterator]
+)
 def test_what_is_no_output_is_refused(wanted: Any) -> None:
     with pytest.raises(SettingsError, match="output"):
         Agent(output=wanted)
@@ -168,7 +191,7 @@ class Odd(pydantic.BaseModel):
     children: list[Odd] = []
 
 
-@pytest.mark.parametrize("wanted", [Model, Struct, Data, Dictionary, Odd, list[Data], SCHEMA])
+@pytest.mark.parametrize("wanted", [Model, Struct, Data, Dictionary, Odd, list[Data], list[Odd], Model | Other, SCHEMA])
 def test_the_forms_are_such_as_the_api_takes(wanted: Any) -> None:
     """contract.md 7.3."""
     check_response_format(output_of(wanted).form, level="loose")

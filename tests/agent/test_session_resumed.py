@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import re
+from contextlib import aclosing
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from moonbase.agent.conversation import INTERRUPTED
 from moonbase.agent.records import Compaction
 from moonbase.agent.session import Session, SessionBusy
+from moonbase.contract.events import ToolResult
 from moonbase.contract.messages import check_conversation
 from tests.agent.directing import call, scripted
 from tests.agent.programs import ended, line_of, started
@@ -71,6 +73,24 @@ async def test_two_runs_at_once_in_one_session_are_told_so() -> None:
     tool.free.set()
     assert (await first).text == "here"
     assert (await agent.run("And me?", session=session)).text == "You said: And me?"
+
+
+def quick() -> str:
+    """Be done at once."""
+    return "done"
+
+
+async def test_a_result_is_in_the_file_while_the_other_calls_of_its_step_run(tmp_path: Path) -> None:
+    """So that a kill in the middle of one call costs the result of no other."""
+    path, tool = tmp_path / "s.jsonl", Waiting()
+    with Session.open(path) as session:
+        async with aclosing(scripted(tool.wait, quick).stream(call("wait") + call("quick"), session=session)) as events:
+            async for event in events:
+                if isinstance(event, ToolResult):
+                    break
+            left = Session.read(path)
+    assert [called.function.name for called in left.pending] == ["wait"]
+    assert [message.text for message in left.messages[2:]] == [INTERRUPTED, "done"]
 
 
 async def test_a_run_that_was_cancelled_leaves_a_session_to_go_on_with() -> None:

@@ -51,7 +51,10 @@ def test_one_line(tmp_path: Path) -> None:
         (("--upstream", "http://gpu", "--engine", "scripted"), "--engine and --upstream contradict each other"),
         (("--upstream", "http://gpu", "--context", "9"), "not for --upstream"),
         (("--dialect", "vllm"), "--dialect goes with --upstream"),
-        (("--upstream", "http://gpu", "--upstream-key", "a\nb"), "check --upstream-key"),
+        (
+            ("--upstream", "http://gpu", "--upstream-key", "a\nb"),
+            "the key of an upstream has a character that no HTTP header may hold",
+        ),
     ],
 )
 def test_flags_that_are_wrong(tmp_path: Path, flags: tuple[str, ...], text: str) -> None:

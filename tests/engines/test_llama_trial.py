@@ -8,6 +8,7 @@ import os
 import signal
 import time
 from collections.abc import AsyncGenerator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,6 +38,15 @@ def nested(depth: int) -> dict[str, Any]:
 async def test_a_good_grammar_has_no_fault(trial: Trial) -> None:
     assert await trial.fault(of({"type": "object", "properties": {"a": {"type": "string"}}})) is None
     assert await trial.fault("start: /(?s:.*)/") is None
+
+
+async def test_a_folder_with_modules_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server starts wherever its operator stands, also beside a `types.py`."""
+    (tmp_path / "types.py").write_text("raise SystemExit")
+    monkeypatch.chdir(tmp_path)
+    trial = Trial()
+    await trial.start()
+    await trial.close()
 
 
 async def test_a_bad_one_is_told_in_plain_words(trial: Trial) -> None:

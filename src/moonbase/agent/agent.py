@@ -15,6 +15,7 @@ import msgspec
 
 from moonbase.agent.answering import Emit
 from moonbase.agent.approval import Approve
+from moonbase.agent.checking import check_settings
 from moonbase.agent.compaction import Compaction
 from moonbase.agent.endpoint import named_dialect
 from moonbase.agent.errors import AgentError, agent_error
@@ -115,6 +116,23 @@ class Agent:
         sleep: Sleep = asyncio.sleep,
         draws: Random | None = None,
     ) -> None:
+        check_settings(
+            model=model,
+            base_url=base_url,
+            api_key=api_key,
+            effort=effort,
+            thinking_budget=thinking_budget,
+            max_tokens=max_tokens,
+            temperature=temperature,
+            top_p=top_p,
+            seed=seed,
+            output_tries=output_tries,
+            limits=limits,
+            retries=retries,
+            compaction=compaction,
+            card=card,
+            approve=approve,
+        )
         environ = os.environ if environ is None else environ
         card = card or card_of(model)
         _check(instructions, engine, tools)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 
 from moonbase.agent.answering import Emit
@@ -26,28 +26,32 @@ class Calling:
         self._toolbox, self._approve, self._clock, self._emit = toolbox, approve, clock, emit
 
     async def run(
-        self, calls: Sequence[ToolCall], fitted: Callable[[ToolResult], ToolResult], keep: Callable[..., None]
+        self, calls: Sequence[ToolCall], fitted: Callable[[ToolResult], ToolResult], keep: Callable[[Message], None]
     ) -> tuple[CallRecord, ...]:
-        """What became of each call, in their order. `fitted` makes a result one that can be read; `keep` is given the
-        results as messages, together, also where this is cancelled: then those that there are."""
+        """What became of each call, in their order. `fitted` makes a result one that can be read; `keep` is given each
+        as a message, as soon as it is there: whatever stops the others, what this call has done is known."""
         functions = self._toolbox.functions
         done: dict[str, ToolResult] = {}
-        try:
-            approved = await self._approved(calls, functions, done)
-            running = Calls(self._toolbox, None, functions, CallContext(_OWNER))
-            async with aclosing(running.results(approved)) as results:
-                async for result in results:
-                    done[result.id] = fitted(result)
-                    await self._emit(done[result.id])
-        finally:
-            if done:
-                keep(*(_message(done[call.id]) for call in calls if call.id in done))
+
+        async def end(result: ToolResult) -> None:
+            done[result.id] = result
+            keep(_message(result))
+            await self._emit(result)
+
+        approved = await self._approved(calls, functions, end)
+        running = Calls(self._toolbox, None, functions, CallContext(_OWNER))
+        async with aclosing(running.results(approved)) as results:
+            async for result in results:
+                await end(fitted(result))
         return tuple(_record(call, done[call.id]) for call in calls)
 
     async def _approved(
-        self, calls: Sequence[ToolCall], functions: Mapping[str, str], done: dict[str, ToolResult]
+        self,
+        calls: Sequence[ToolCall],
+        functions: Mapping[str, str],
+        end: Callable[[ToolResult], Awaitable[None]],
     ) -> list[ToolCall]:
-        """The calls that may run, asked about one after the other; the others are `done`."""
+        """The calls that may run, asked about one after the other; the others end here."""
         if self._approve is None:
             return list(calls)
         approved: list[ToolCall] = []
@@ -60,8 +64,7 @@ class Calling:
                 continue
             name = call.function.name
             await self._emit(Refused(call.id, name, reason))
-            done[call.id] = ToolResult(call.id, name, source or "", f"Refused: {reason}", failed=True)
-            await self._emit(done[call.id])
+            await end(ToolResult(call.id, name, source or "", f"Refused: {reason}", failed=True))
         return approved
 
     async def _refusal(self, approve: Approve, call: ToolCall, source: str) -> str | None:

@@ -25,7 +25,7 @@ def client_of(base_url: str, api_key: str | None) -> Client:
             upstream = parse_upstream(base_url, ANY_KEY, candid=True)
         return Client(upstream)
     except SettingsError as error:
-        raise SettingsError(f"base_url cannot be used: {error}") from None
+        raise SettingsError(f"base_url or api_key cannot be used: {error}") from None
 
 
 def named_dialect(name: str) -> Dialect:

@@ -24,7 +24,8 @@ _TRANSIENT = (EngineOverloaded, RateLimited, RequestTimeout, ServerError, Unexpe
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """The bounds of one run. Raises `ValueError` for one that is not above 0."""
+    """The bounds of one run. Raises `ValueError` for one that is no number above 0, or no whole one of steps or
+    tokens."""
 
     steps: int = 400
     """How often the model may be asked. The last time it may not call a tool, and so has to answer."""
@@ -39,8 +40,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
             value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ValueError(f"limits.{name} must be more than 0, got {value!r}")
+            kind = int if name in ("steps", "tokens") else int | float
+            if value is not None and (not isinstance(value, kind) or not value > 0):
+                what = "a whole number" if kind is int else "a number"
+                raise ValueError(f"limits.{name} must be {what} above 0, got {value!r}")
 
 
 class Retries(msgspec.Struct, frozen=True, kw_only=True):

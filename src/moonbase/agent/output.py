@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import sys
+from types import FunctionType
 from typing import Any, Protocol, cast
 
 import msgspec
@@ -43,13 +45,18 @@ class Output(Protocol):
 
 
 def output_of(wanted: Any) -> Output:
-    """`wanted` is a JSON schema (a dict), a pydantic model, or a type that msgspec reads: a `Struct`, a dataclass, a
-    TypedDict, a list of one of those. Raises `SettingsError` for anything else."""
+    """`wanted` is a JSON schema (a dict), a pydantic model, a type that msgspec reads (a `Struct`, a dataclass, a
+    TypedDict), or a list, a union and so on of those. Raises `SettingsError` for anything else."""
     if isinstance(wanted, dict):
         return _BySchema(cast("Schema", wanted))
     if hasattr(wanted, "model_json_schema") and hasattr(wanted, "model_validate_json"):
         return _ByModel(wanted)
-    return _ByType(wanted)
+    try:
+        return _ByType(wanted)
+    except SettingsError:
+        if (model := _wrapping(wanted)) is None:
+            raise
+        return _ByWrappingModel(model)
 
 
 def unwanted(error: ApiError) -> bool:
@@ -114,17 +121,39 @@ class _ByModel(_Asked):
             raise Misfit(str(error)[:_LONGEST]) from None
 
 
+class _ByWrappingModel(_ByModel):
+    """A model whose one member is what is wanted."""
+
+    def read(self, text: str) -> Any:
+        return super().read(text).value
+
+
+def _wrapping(kind: Any) -> Any:
+    """A pydantic model around `kind`, for lists and unions of models. None where pydantic is not in use, or knows
+    nothing of it either."""
+    pydantic: Any = sys.modules.get("pydantic")
+    if pydantic is None or isinstance(kind, str | FunctionType):
+        return None
+    try:
+        model = pydantic.create_model("Answer", value=(kind, ...))
+        model.model_json_schema()
+    except (TypeError, ValueError, NameError, RuntimeError):  # pydantic's own errors are of these kinds
+        return None
+    return model
+
+
 class _ByType(_Asked):
     def __init__(self, kind: Any) -> None:
         try:
             schema = _rooted(msgspec.json.schema(kind))
             self._wrapped = schema.get("type") != "object"
-            taken = msgspec.defstruct("Wrapped", [("value", kind)]) if self._wrapped else kind
+            taken = msgspec.defstruct("Answer", [("value", kind)]) if self._wrapped else kind
             self._decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(taken)
             schema = _rooted(msgspec.json.schema(taken))
         except (TypeError, NotImplementedError, ValueError, NameError) as error:
+            reason = str(error).splitlines()[-1]  # the lines before are for those who write encoders
             raise SettingsError(
-                f"output is {kind!r}, from which no JSON schema can be made: {error}; give a pydantic model, a JSON "
+                f"output is {kind!r}, from which no JSON schema can be made: {reason}; give a pydantic model, a JSON "
                 "schema, a msgspec.Struct, a dataclass or a TypedDict"
             ) from None
         super().__init__(getattr(kind, "__name__", "answer"), schema)

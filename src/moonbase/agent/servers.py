@@ -14,7 +14,8 @@ class MCPServer:
 
     `name` is part of its tools' URIs. `command` is a list, or text that is split as a shell would; `env` and `cwd` are
     the program's. `headers` go with every request to `url`. `prefix` stands before the name of each of its functions;
-    `only` names the tools that are offered. It must have started and listed its tools within `start_s` seconds. Raises
+    `only` names the tools that are offered. It must have started and listed its tools within `start_s` seconds, or a
+    run fails with a `SettingsError`; with `required=False` the agent does without it, until it comes. Raises
     `SettingsError` for what does not go together.
     """
 
@@ -30,6 +31,7 @@ class MCPServer:
         prefix: str = "",
         only: Iterable[str] | None = None,
         start_s: float = 30.0,
+        required: bool = True,
     ) -> None:
         self.name = name
         self.settings = McpServer(
@@ -39,6 +41,7 @@ class MCPServer:
             cwd=cwd,
             headers=dict(headers or {}),
             start_s=start_s,
+            required=required,
             prefix=prefix,
             only=None if only is None else tuple(only),
         )

@@ -12,6 +12,7 @@ import msgspec
 
 from moonbase.contract.errors import InvalidRequest, SettingsError
 from moonbase.contract.mfjs import check_parameters
+from moonbase.tools.bounds import bounded
 from moonbase.tools.docstrings import described
 from moonbase.tools.portable import Schema, portable
 from moonbase.tools.tool import CallContext, ToolError
@@ -92,7 +93,12 @@ class Parameters:
             )
         if parameter.name not in self._hints:
             raise SettingsError(f"{self._where}, parameter {parameter.name!r}: it has no type hint; add one")
-        return self._hints[parameter.name]
+        hint = self._hints[parameter.name]
+        try:
+            return bounded(hint)
+        except (TypeError, ValueError, re.error) as error:
+            where = f"{self._where}, parameter {parameter.name!r}"
+            raise SettingsError(f"{where}: the bounds in {_shown(hint)} cannot be used: {_line(str(error))}") from None
 
     def _described(
         self, parameter: inspect.Parameter, hint: Any, words: dict[str, str], named: dict[str, Schema]

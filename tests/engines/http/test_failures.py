@@ -424,7 +424,7 @@ class TestUrls:
         ["gpu:8000", "ftp://gpu", "http://", "http://gpu:x", "http://gpu/a b", "http://gpu/?a=1", "http://例..jp"],
     )
     def test_what_is_none(self, url: str) -> None:
-        with pytest.raises(SettingsError, match="--upstream"):
+        with pytest.raises(SettingsError, match="the URL of an upstream must be"):
             parse_upstream(url)
 
     def test_credentials(self) -> None:
@@ -433,6 +433,9 @@ class TestUrls:
         assert found.scrubbed("s3cret YW5uOnMzY3JldA== gpu:80") == "… … …"
         assert "s3cret" not in found.name
         assert parse_upstream("http://ann:s3cret@gpu", "sk-1").authorization == "Bearer sk-1"
+
+    def test_a_key_that_is_no_secret_stays_in_other_words(self) -> None:
+        assert parse_upstream("http://gpu", "any").scrubbed("too many requests") == "too many requests"
 
     def test_a_key_that_no_header_may_hold(self) -> None:
         with pytest.raises(SettingsError) as raised:

@@ -30,6 +30,12 @@ async def test_the_text_of_a_file(tmp_path: Path) -> None:
     assert await extract(tmp_path, sheet("<row><c><v>1</v></c></row>"), "a.xlsx") == "# Sales\n\n1\n\n"
 
 
+async def test_a_folder_with_modules_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "types.py").write_text("raise SystemExit")
+    monkeypatch.chdir(tmp_path)
+    assert await extract(tmp_path, b"text", "a.txt") == "text"
+
+
 async def test_why_there_is_none(tmp_path: Path) -> None:
     with pytest.raises(Refused, match=r"its format is not read \(doc\); save it as docx"):
         await extract(tmp_path, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600), "Report.DOC")

@@ -180,6 +180,16 @@ def job(html: str) -> Job:
     return Job(html.encode(), "html", None, "http://h.example/", False)
 
 
+async def test_a_folder_with_modules_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "types.py").write_text("raise SystemExit")
+    monkeypatch.chdir(tmp_path)
+    renderers = Renderers(size=1)
+    try:
+        assert (await renderers.render(job("<p>hello</p>"))).text == "hello"
+    finally:
+        await renderers.close()
+
+
 LAUGHS = "".join(f'<!ENTITY l{level} "{f"&l{level - 1};" * 10}">' for level in range(1, 12))
 HOSTILE = {
     "elements nested 100,000 deep": "<div>" * 100_000 + "hello",

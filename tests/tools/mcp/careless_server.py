@@ -1,4 +1,7 @@
-"""An MCP server written by hand and without care, over standard input and output: what it answers, no library would."""
+"""An MCP server written by hand and without care, over standard input and output: what it answers, no library would.
+
+It lists what the environment's TOOLS says beside its own, and says that they changed whenever `changed` is called.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,9 @@ ANSWERS: dict[str, Any] = {
     "unstructured": {"content": [{"type": "text", "text": "42"}]},
     "pid": {"content": [{"type": "text", "text": str(os.getpid())}]},
 }
-NAMES = [*ANSWERS, "busy", "latin_1"]
+NAMES = [*ANSWERS, "busy", "latin_1", "changed", "listings"]
+TOOLS = json.loads(os.environ.get("TOOLS", "[]"))
+listings = 0
 
 
 def declared(name: str) -> dict[str, Any]:
@@ -24,13 +29,15 @@ def declared(name: str) -> dict[str, Any]:
 
 
 def answer(message: dict[str, Any]) -> None:
+    global listings
     match message["method"]:
         case "initialize":
             version = message["params"]["protocolVersion"]
             capabilities: dict[str, Any] = {"tools": {}}
             tell(message, {"protocolVersion": version, "capabilities": capabilities, "serverInfo": INFO})
         case "tools/list":
-            tell(message, {"tools": [declared(name) for name in NAMES]})
+            listings += 1
+            tell(message, {"tools": [*map(declared, NAMES), *TOOLS]})
         case "tools/call":
             call(message, message["params"]["name"])
         case _:
@@ -46,8 +53,17 @@ def call(message: dict[str, Any], name: str) -> None:
         text = json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": result}, ensure_ascii=False)
         sys.stdout.buffer.write(text.encode("latin-1") + b"\n")
         sys.stdout.buffer.flush()
-    else:
+    elif name == "changed":
+        write({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"})
+        tell(message, said("it was said"))
+    elif name in ANSWERS:
         tell(message, ANSWERS[name])
+    else:
+        tell(message, said(str(listings)))
+
+
+def said(text: str) -> dict[str, Any]:
+    return {"content": [{"type": "text", "text": text}]}
 
 
 def tell(message: dict[str, Any], result: dict[str, Any]) -> None:

@@ -27,11 +27,17 @@ from moonbase.tools.toolset import Toolset
 
 SAMPLE = Path(__file__).parent / "sample_server.py"
 CARELESS = McpServer(command=(sys.executable, str(SAMPLE.with_name("careless_server.py"))))
+NOTHING: dict[str, Any] = {"type": "object", "properties": {}}
 SECRET = "hush-hush-secret"
 
 
 def sample(**changes: Any) -> McpServer:
     return McpServer(command=(sys.executable, str(SAMPLE)), **changes)
+
+
+def careless(tool: object) -> McpServer:
+    """The careless server with a tool more."""
+    return McpServer(command=CARELESS.command, env={"TOOLS": json.dumps([tool])})
 
 
 @asynccontextmanager
@@ -120,6 +126,56 @@ async def test_an_answer_that_breaks_the_protocol_says_how(tool: str, fault: str
     async with opened(CARELESS, toolset):
         error = (await ask(toolset, tool)).error
     assert error == f"the tool's server answered, but not as its protocol wants it: {fault}"
+
+
+@pytest.mark.parametrize(
+    ("odd", "fault"),
+    [
+        ({"name": "odd"}, "inputSchema: Field required"),
+        ({"name": "odd", "inputSchema": None}, "inputSchema: Input should be a valid dictionary"),
+        ({"name": "odd", "inputSchema": {"type": "string"}}, "inputSchema.type: Input should be 'object'"),
+        ({"name": "odd", "inputSchema": NOTHING, "description": 5}, "description: Input should be a valid string"),
+        ({"name": "pid", "inputSchema": NOTHING}, "mcp-sample/pid:latest is registered twice"),
+        ({"name": "latin.1", "inputSchema": NOTHING}, "function 'latin_1' is declared by"),
+        ({"inputSchema": NOTHING}, "name: Field required"),
+        ("odd", "Input should be a valid dictionary"),
+    ],
+)
+async def test_a_tool_that_cannot_be_used_costs_no_other(
+    odd: Any, fault: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also where the server lists it again and again; the log says it once."""
+    toolset = Toolset()
+    async with opened(careless(odd), toolset):
+        offered = [formula.uri for formula in toolset]
+        for listing in ("2", "3"):
+            await ask(toolset, "changed")
+            while (await ask(toolset, "listings")).output != listing:
+                pass
+        assert str((await ask(toolset, "pid")).output).isdigit()
+        assert [formula.uri for formula in toolset] == offered
+    left_out = [record.getMessage() for record in caplog.records if "left out" in record.getMessage()]
+    assert len(left_out) == 1
+    assert fault in left_out[0]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"inputSchema": {"properties": {"x": {"type": "string"}}}},
+        {"inputSchema": NOTHING, "outputSchema": {"type": "array"}},
+        {"inputSchema": NOTHING, "annotations": {"readOnlyHint": "maybe"}, "icons": "a sun"},
+    ],
+)
+async def test_a_tool_is_offered_whatever_is_wrong_with_what_nobody_reads(odd: dict[str, Any]) -> None:
+    """The first lacks `type: object`, which some servers leave unsaid."""
+    toolset = Toolset()
+    async with opened(careless({"name": "odd", **odd}), toolset):
+        assert toolset.formula("mcp-sample/odd:latest").functions[0].parameters == {
+            "type": "object",
+            **odd["inputSchema"],
+        }
+        assert (await ask(toolset, "odd")).output == "1"
 
 
 async def test_a_server_that_refuses_a_call_is_not_started_again() -> None:

@@ -92,8 +92,25 @@ def test_between(first: str, second: str, text: str) -> None:
     assert ask("between", date1=first, date2=second) == text
 
 
-def test_days_between_dates_of_one_zone_do_not_lose_an_hour_to_summer_time() -> None:
-    assert ask("between", date1="2026-03-28", date2="2026-03-30", zone="Europe/Paris") == "2 days"
+@pytest.mark.parametrize(
+    ("first", "second", "text"),
+    [
+        ("2026-03-28", "2026-03-30", "2 days"),
+        ("2026-03-29 00:00", "2026-03-29 06:00", "0 days 5 hours"),
+        ("2026-03-28 00:00", "2026-03-29 06:00", "1 day 5 hours"),
+        ("2026-03-28 12:00", "2026-03-29 18:00", "1 day 6 hours"),
+        ("2026-03-29 06:00", "2026-03-28 00:00", "-1 day 5 hours"),
+        ("2026-10-25 00:00", "2026-10-25 06:00", "0 days 7 hours"),
+        ("2026-10-25 00:00", "2026-10-25 23:59", "0 days 24 hours 59 minutes"),
+        ("2026-10-24 12:00", "2026-10-25 11:00", "0 days 24 hours"),
+        ("2026-10-24 12:00", "2026-10-25 12:00", "1 day"),
+        ("2026-10-25T02:30+02:00", "2026-10-25T02:30+01:00", "0 days 1 hour"),
+        ("0001-01-01", "9999-12-31", "3652058 days"),
+    ],
+)
+def test_between_counts_days_by_the_calendar_and_the_rest_as_it_passes(first: str, second: str, text: str) -> None:
+    """Paris loses an hour on 29 March 2026 and has one twice on 25 October."""
+    assert ask("between", date1=first, date2=second, zone="Europe/Paris") == text
 
 
 @pytest.mark.parametrize(
@@ -105,8 +122,11 @@ def test_days_between_dates_of_one_zone_do_not_lose_an_hour_to_summer_time() -> 
         ("subtract", {"date": "2026-03-01 10:20", "days": 1}, "2026-02-28 10:20:00"),
         ("subtract", {"days": -1}, "2026-11-22 22:45:03"),
         ("add", {"days": 0, "zone": "Asia/Shanghai"}, "2026-11-22 06:45:03"),
-        # Clocks change on that night; the time of day stays.
+        # Clocks change on that night; the time of day stays, unless there is none.
         ("add", {"date": "2026-03-28 12:00", "days": 1, "zone": "Europe/Paris"}, "2026-03-29 12:00:00"),
+        ("add", {"date": "2026-03-28 02:30", "days": 1, "zone": "Europe/Paris"}, "2026-03-29 03:30:00"),
+        ("add", {"date": "2026-03-28 00:00", "days": 1.25, "zone": "Europe/Paris"}, "2026-03-29 07:00:00"),
+        ("subtract", {"date": "2026-03-30 06:00", "days": 1.25, "zone": "Europe/Paris"}, "2026-03-28 23:00:00"),
     ],
 )
 def test_add_and_subtract(operation: str, arguments: dict[str, Any], text: str) -> None:
@@ -158,8 +178,8 @@ def test_a_failure_says_what_was_expected(operation: str, arguments: dict[str, A
 
 
 def test_spans_in_words() -> None:
-    assert describe_span(timedelta(hours=-1)) == "-0 days 1 hour"
-    assert describe_span(timedelta(days=2, seconds=1)) == "2 days 1 second"
+    assert describe_span(0, timedelta(hours=1)) == "0 days 1 hour"
+    assert describe_span(2, timedelta(seconds=1)) == "2 days 1 second"
 
 
 async def test_through_a_fiber_with_the_clock_that_was_given() -> None:

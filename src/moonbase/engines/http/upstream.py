@@ -13,6 +13,8 @@ from moonbase.contract.errors import SettingsError
 _ACCOUNT = re.compile(r"<?\b(?:org|ak|proj|cust)-[\w-]+>?")
 """How hosted services name an account in their messages (contract.md 4.2); it is the operator's, not the client's."""
 _HIDDEN = "…"
+_SHORTEST_SECRET = 4
+"""A key such as `any` or `x` keeps nothing secret, and is a part of many words."""
 
 
 class Upstream(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,7 +68,7 @@ def parse_upstream(url: str, key: str | None = None, *, candid: bool = False) ->
     parts = _split(url)
     credentials = parts.username is not None or parts.password is not None
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
-    secrets = [text for text in (key, password, parts.password) if text]
+    secrets = [text for text in (key, password, parts.password) if text and len(text) >= _SHORTEST_SECRET]
     authorization = None
     if key:
         authorization = f"Bearer {key}"
@@ -75,7 +77,7 @@ def parse_upstream(url: str, key: str | None = None, *, candid: bool = False) ->
         authorization = f"Basic {token}"
         secrets.append(token)
     if authorization is not None and not (authorization.isascii() and authorization.isprintable()):
-        raise SettingsError("the key of an upstream has a character that no HTTP header may hold; check --upstream-key")
+        raise SettingsError("the key of an upstream has a character that no HTTP header may hold")
     tls = parts.scheme == "https"
     return Upstream(
         host=_ascii(parts.hostname or ""),
@@ -105,5 +107,5 @@ def _split(url: str) -> SplitResult:
             return parts
     raise SettingsError(
         "the URL of an upstream must be http:// or https://, a host, and perhaps a port and a path, such as "
-        "http://127.0.0.1:8001/v1; check --upstream"
+        "http://127.0.0.1:8001/v1"
     )

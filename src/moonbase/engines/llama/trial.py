@@ -12,7 +12,7 @@ from collections import OrderedDict
 from moonbase.contract.errors import ServerError
 from moonbase.engines.llama.child import child_environment
 
-_COMMAND = (sys.executable, "-m", "moonbase.engines.llama.compiler")
+_COMMAND = (sys.executable, "-P", "-m", "moonbase.engines.llama.compiler")
 _WAIT = 3.0
 """Seconds for one grammar, by the clock: more than the process allows itself, for a machine that is busy."""
 _START = 30.0

@@ -55,7 +55,7 @@ class Extractor:
         try:
             with _opened(path) as file:
                 return await asyncio.create_subprocess_exec(
-                    *(self._python, "-m", "moonbase.tools.extracting.worker", suffix, seconds),
+                    *(self._python, "-P", "-m", "moonbase.tools.extracting.worker", suffix, seconds),
                     stdin=file,
                     stdout=out,
                     stderr=asyncio.subprocess.PIPE,

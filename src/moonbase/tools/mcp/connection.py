@@ -16,6 +16,7 @@ from mcp.shared.message import SessionMessage
 from pydantic import ValidationError
 
 import moonbase
+from moonbase.tools.mcp.listing import fault, readable
 from moonbase.tools.mcp.process import process_streams
 from moonbase.tools.mcp.results import text_of
 from moonbase.tools.mcp.server import McpServer
@@ -41,6 +42,8 @@ class News:
 
     gone: bool = False
     changed: bool = False
+    unreadable: dict[str, str] = field(default_factory=dict[str, str])
+    """The tools of the list that came last that nobody can call, and why."""
     event: asyncio.Event = field(default_factory=asyncio.Event)
 
     def lose(self) -> None:
@@ -60,15 +63,16 @@ class Connection:
     news: News
 
     async def tools(self) -> list[types.Tool]:
-        """Every page of them."""
+        """Every page of them; those that are left out are in the news."""
+        self.news.unreadable.clear()
         found: list[types.Tool] = []
         cursor: str | None = None
         for _ in range(_PAGES):
             page = await self.client.list_tools(cursor=cursor)
             found += page.tools
-            cursor = page.next_cursor
-            if not cursor:
+            if not page.next_cursor or page.next_cursor == cursor:
                 break
+            cursor = page.next_cursor
         return found
 
     async def call(self, name: str, arguments: Mapping[str, Any]) -> str:
@@ -91,11 +95,7 @@ class Connection:
 
 def _fault(error: ValidationError | RuntimeError) -> str:
     """What is wrong with an answer, in a line: of its form, or of its data by the schema that the tool gives for it."""
-    text = str(error)
-    if isinstance(error, ValidationError):
-        first = error.errors(include_url=False, include_input=False)[0]
-        text = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-    text = " ".join(text.split())
+    text = " ".join((fault(error) if isinstance(error, ValidationError) else str(error)).split())
     return text if len(text) <= _LONGEST_FAULT else f"{text[: _LONGEST_FAULT - 3]}..."
 
 
@@ -151,7 +151,7 @@ class _Given(AbstractAsyncContextManager[Streams]):
 
 
 class _Reading:
-    """A read stream that tells when it ends, which the package keeps to itself."""
+    """A read stream that tells when it ends, which the package keeps to itself, and gives lists that it can read."""
 
     def __init__(self, stream: Any, news: News) -> None:
         self._stream, self._news = stream, news
@@ -171,10 +171,11 @@ class _Reading:
 
     async def __anext__(self) -> SessionMessage | Exception:
         try:
-            return await self._stream.__anext__()
+            item = await self._stream.__anext__()
         except BaseException:  # an end, a failure or a cancellation: nothing comes any more
             self._news.lose()
             raise
+        return item if isinstance(item, Exception) else readable(item, self._news.unreadable)
 
     async def __aenter__(self) -> _Reading:
         return self

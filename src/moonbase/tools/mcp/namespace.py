@@ -13,7 +13,7 @@ import anyio
 
 from moonbase.contract.errors import SettingsError
 from moonbase.contract.tools import Function
-from moonbase.tools.mcp.server import McpServer, check_server, function_name, redacted, schema_of, uri_of
+from moonbase.tools.mcp.server import McpServer, check_server, function_name, redacted, uri_of
 from moonbase.tools.portable import portable
 from moonbase.tools.tool import Arguments, CallContext, Formula, ToolError
 from moonbase.tools.toolset import Collision, Toolset
@@ -45,6 +45,7 @@ class McpNamespace:
         self._server, self._toolset = server, toolset
         self._wait_s = wait_s
         self._uris: list[str] = []
+        self._told: set[str] = set()
         self._connection: Connection | None = None
         self._up = asyncio.Event()
         self._stop = asyncio.Event()
@@ -101,7 +102,7 @@ class McpNamespace:
                 scope.cancel()
             with scope:
                 async with connect(self.name, self._server) as connection:
-                    self._publish(await connection.tools(), starting=self._awaited() is not None)
+                    self._publish(connection, await connection.tools(), starting=self._awaited() is not None)
                     scope.deadline, listed = float("inf"), True
                     await self._serve(connection)
                     self._connection = None
@@ -133,28 +134,44 @@ class McpNamespace:
             if news.changed and not news.gone:
                 news.changed = False
                 with anyio.move_on_after(self._server.start_s):
-                    self._publish(await connection.tools(), starting=False)
+                    self._publish(connection, await connection.tools(), starting=False)
 
-    def _publish(self, tools: list[Tool], *, starting: bool) -> None:
+    def _publish(self, connection: Connection, tools: list[Tool], *, starting: bool) -> None:
         """Put the tools in place of those before, all at once. A tool that cannot be offered is left out, with a line
-        in the log that says why. Raises `Collision` while the server starts."""
+        in the log that says why. Raises `Collision` while the server starts, where the other is not one of its own."""
         self._toolset.remove(self._uris)
         self._uris = []
         only = self._server.only
+        functions: set[str] = set()
+        unreadable = connection.news.unreadable
+        for name, fault in unreadable.items():
+            self._leave_out(name, fault)
         for tool in tools:
             if only is not None and tool.name not in only:
                 continue
+            formula = self._formula(tool)
+            function = formula.functions[0].name
             try:
-                formula = self._formula(tool)
                 self._toolset.add(formula)
             except SettingsError as error:
-                if starting and isinstance(error, Collision):
+                if starting and isinstance(error, Collision) and function not in functions:
                     raise
-                _log.warning("mcp %s: the tool %s is left out: %s", self.name, redacted(tool.name, self._server), error)
+                self._leave_out(tool.name, str(error))
             else:
                 self._uris.append(formula.uri)
-        for missing in sorted(set(only or ()) - {tool.name for tool in tools}):
-            _log.warning("mcp %s: it has no tool %s, which mcp.%s.only names", self.name, missing, self.name)
+                functions.add(function)
+        for missing in sorted(set(only or ()) - {tool.name for tool in tools} - unreadable.keys()):
+            self._warn(f"it has no tool {missing}, which mcp.{self.name}.only names")
+
+    def _leave_out(self, tool: str, why: str) -> None:
+        if self._server.only is None or tool in self._server.only:
+            self._warn(f"the tool {redacted(tool, self._server)} is left out: {redacted(why, self._server)}")
+
+    def _warn(self, text: str) -> None:
+        """Said once, however often the tools are listed."""
+        if text not in self._told:
+            self._told.add(text)
+            _log.warning("mcp %s: %s", self.name, text)
 
     def _formula(self, tool: Tool) -> Formula:
         async def run(context: CallContext, name: str, arguments: Arguments) -> str:
@@ -163,7 +180,7 @@ class McpNamespace:
         function = Function(
             name=function_name(self._server.prefix, tool.name),
             description=tool.description or tool.title,
-            parameters=portable(schema_of(tool.input_schema)),
+            parameters=portable(tool.input_schema),
         )
         return Formula(uri_of(self.name, tool.name), (function,), run)
 

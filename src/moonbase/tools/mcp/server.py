@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable
-from typing import Any
 
 import msgspec
 
@@ -100,8 +99,3 @@ def redacted(text: str, server: McpServer, limit: int = 500) -> str:
         text = text.replace(secret, "***")
     text = " ".join(text.split())
     return text if len(text) <= limit else f"{text[: limit - 3]}..."
-
-
-def schema_of(schema: dict[str, Any]) -> dict[str, Any]:
-    """A tool's schema as an object's, which some servers leave unsaid."""
-    return schema if "type" in schema else {"type": "object", **schema}

@@ -8,6 +8,7 @@ from typing import Any
 
 from moonbase.contract.tools import Function
 from moonbase.tools.official.moments import format_moment, parse_moment, zone_of
+from moonbase.tools.official.spans import elapsed, shifted, span
 from moonbase.tools.tool import Arguments, CallContext, Formula, ToolError, shown
 
 URI = "moonshot/date:latest"
@@ -95,14 +96,16 @@ def _between(given: dict[str, Any], now: datetime) -> str:
             raise ToolError(f"between needs date1 and date2; {name} is missing (write today for the present day)")
     local = now.astimezone(zone_of(given.get("zone", "UTC")))
     first, second = _moment(given, "date1", local), _moment(given, "date2", local)
-    return describe_span(second - first)
+    if elapsed(first, second) < timedelta(0):
+        return "-" + describe_span(*span(second, first))
+    return describe_span(*span(first, second))
 
 
 def _shift(given: dict[str, Any], now: datetime, *, sign: int) -> str:
     if "days" not in given:
         raise ToolError(f"{given['operation']} needs days, a number")
     moment = _moment(given, "date", now.astimezone(zone_of(given.get("zone", "UTC"))))
-    return _formatted(moment + sign * timedelta(days=given["days"]), given)
+    return _formatted(shifted(moment, sign * timedelta(days=given["days"])), given)
 
 
 def _moment(given: dict[str, Any], field: str, now: datetime) -> datetime:
@@ -113,14 +116,12 @@ def _formatted(moment: datetime, given: dict[str, Any]) -> str:
     return format_moment(moment, given.get("format", DEFAULT_FORMAT))
 
 
-def describe_span(span: timedelta) -> str:
-    """`224 days`; hours, minutes and seconds follow where they are not zero; a span backwards starts with a minus."""
-    sign, span = ("-", -span) if span < timedelta(0) else ("", span)
-    minutes, seconds = divmod(span.seconds, 60)
+def describe_span(days: int, rest: timedelta) -> str:
+    """`224 days`; hours, minutes and seconds follow where they are not zero."""
+    minutes, seconds = divmod(rest // timedelta(seconds=1), 60)
     hours, minutes = divmod(minutes, 60)
-    rest = ((hours, "hour"), (minutes, "minute"), (seconds, "second"))
-    parts = [_counted(span.days, "day"), *(_counted(count, unit) for count, unit in rest if count)]
-    return sign + " ".join(parts)
+    parts = ((hours, "hour"), (minutes, "minute"), (seconds, "second"))
+    return " ".join([_counted(days, "day"), *(_counted(count, unit) for count, unit in parts if count)])
 
 
 def _counted(count: int, unit: str) -> str:
