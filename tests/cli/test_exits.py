@@ -38,6 +38,11 @@ CASES: list[tuple[BaseException, int, str]] = [
     (FileNotFoundError(2, "No such file or directory", "a.md"), FAILED, "a.md: No such file or directory"),
     (OSError(28, "No space left on device"), FAILED, "No space left on device"),
     (ModuleNotFoundError("No module named 'uvicorn'", name="uvicorn"), FAILED, "pip install 'moonbase[serve]'"),
+    (
+        UnicodeEncodeError("utf-8", "caf\udce9", 3, 4, "surrogates not allowed"),
+        USAGE,
+        "'caf\\udce9' is no text in UTF-8",
+    ),
     (KeyboardInterrupt(), INTERRUPTED, "stopped"),
     (ExceptionGroup("tasks", [Failure("inside")]), FAILED, "inside"),
 ]
@@ -69,4 +74,5 @@ def test_every_api_error_has_an_ending() -> None:
 
 def test_a_bug_keeps_its_traceback() -> None:
     assert ending(TypeError("a bug")) is None
+    assert ending(UnicodeEncodeError("ascii", "\u6708", 0, 1, "not in range")) is None
     assert ending(ModuleNotFoundError("No module named 'moonbase.nowhere'", name="moonbase.nowhere")) is None

@@ -25,7 +25,9 @@ from moonbase.contract.events import Usage
 from moonbase.contract.messages import Message
 from moonbase.contract.mfjs import LEVELS
 from moonbase.engines.http.dialect import DialectName
+from tests.contract.pictures import PNG
 from tests.running import KEY, Running
+from tests.server.test_batches import begin, ended, lines
 
 HEAVY = {
     "asyncio",
@@ -53,6 +55,7 @@ ONLY_READ = {
     "moonbase chat": "it talks with a person",
     "moonbase news": "it needs a model that searches; test_news has one",
     "moonbase pull": "it fetches from a hub",
+    "moonbase batches cancel": "it ends one that is under way",
 }
 """Examples that begin like this are not run, only read as the command would."""
 
@@ -138,6 +141,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             session.record(Step(usage=Usage(5, 5, 2), finish_reason="stop", seconds=0.01))
         session.fork(work / "trip.jsonl").close()
     city = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+    (work / "requests.jsonl").write_bytes(lines("first", "second"))
+    (work / "prompts.txt").write_text("Name a moon.\n")
+    (work / "report.txt").write_text("The harvest was good.\n")
+    (work / "moon.png").write_bytes(PNG)
     (work / "city.json").write_text(json.dumps(city))
     monkeypatch.chdir(work)
     return work
@@ -159,11 +166,18 @@ def test_an_example_is_read_by_its_command(path: tuple[str, ...], line: str) -> 
 RUN = [line for _, line in ALL if not only_read(line)]
 
 
+@pytest.fixture
+async def used(server: Running) -> Running:
+    """A server that has answered a batch."""
+    await ended(server, await begin(server, lines("first")))
+    return server
+
+
 @pytest.mark.parametrize("line", RUN)
-async def test_an_example_does_what_it_shows(line: str, server: Running, folder: Path) -> None:
-    words, echoed = typed_in(line.replace(SERVER, server.url))
+async def test_an_example_does_what_it_shows(line: str, used: Running, folder: Path) -> None:
+    words, echoed = typed_in(line.replace(SERVER, used.url))
     known = {
-        "MOONSHOT_BASE_URL": server.url,
+        "MOONSHOT_BASE_URL": used.url,
         "MOONSHOT_API_KEY": KEY,
         "MOONBASE_DATA_DIR": str(folder.parent / "data"),
     }
@@ -177,7 +191,7 @@ async def test_an_example_does_what_it_shows(line: str, server: Running, folder:
     )
     said, complained = await process.communicate(echoed.encode())
     assert process.returncode == 0, said.decode() + complained.decode()
-    assert said
+    assert said or " -o " in line
 
 
 def test_the_choices_written_out_are_those_that_there_are() -> None:
@@ -185,7 +199,9 @@ def test_the_choices_written_out_are_those_that_there_are() -> None:
     assert get_args(DialectName) == serve.DIALECTS
 
 
-@pytest.mark.parametrize("words", [["tools", "list"], ["pull", "--list"], ["models"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "words", [["tools", "list"], ["pull", "--list"], ["models"], ["batches", "list"], ["files", "list"]], ids=" ".join
+)
 def test_a_command_for_a_server_elsewhere_loads_no_server(words: list[str], tmp_path: Path) -> None:
     """`pip install 'moonbase[cli]'` is enough for it."""
     code = f"""

@@ -11,7 +11,7 @@ import pytest
 
 from moonbase.conformance.probe import find_profile
 from moonbase.conformance.profile import Known, Profile, by_card, card_of
-from moonbase.conformance.wire import Unreachable, Wire, api_root
+from moonbase.conformance.wire import Unreachable, Wire
 from moonbase.contract.cards import CARDS, ModelCard
 from moonbase.server.app import App
 from tests.conformance.judging import BASE
@@ -87,16 +87,3 @@ async def test_a_server_that_cannot_be_asked(app: App) -> None:
         await profile(app, "kimi-k2.6", key="sk-wrong")
     with pytest.raises(Unreachable, match="404"):
         await profile(app, "kimi-k9")
-
-
-@pytest.mark.parametrize(
-    ("url", "root"),
-    [
-        ("http://127.0.0.1:8000", "http://127.0.0.1:8000/v1"),
-        ("http://127.0.0.1:8000/", "http://127.0.0.1:8000/v1"),
-        ("https://host.example/v1/", "https://host.example/v1"),
-        ("https://host.example/coding/v1", "https://host.example/coding/v1"),
-    ],
-)
-def test_the_api_lies_under_v1_unless_a_path_is_given(url: str, root: str) -> None:
-    assert api_root(url) == root

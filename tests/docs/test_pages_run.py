@@ -29,6 +29,12 @@ def test_the_sdk_of_the_readme(live: Live, tmp_path: Path) -> None:
     check(reader)
 
 
+def test_files_on_the_command_line(live: Live, tmp_path: Path) -> None:
+    reader = Reader(live, tmp_path)
+    reader.read(section(page("docs/files.md"), "On the command line"))
+    check(reader)
+
+
 def check(reader: Reader) -> None:
     assert reader.printed
     for block, said in reader.printed:

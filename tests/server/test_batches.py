@@ -8,7 +8,7 @@ import shutil
 import sqlite3
 from collections import Counter
 from collections.abc import AsyncGenerator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -145,6 +145,26 @@ class Unwell(ScriptedEngine):
         if self._left:
             self._left -= 1
             yield self._failure
+            return
+        async for event in super().stream(request):
+            yield event
+
+
+class Fragile(ScriptedEngine):
+    """Crashes of "poison": all that it answers then fails. An answer takes long enough for one that came with it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.crash = asyncio.Event()
+
+    async def stream(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
+        crash = self.crash
+        if request.messages[-1].text.startswith("poison"):
+            self.crash = asyncio.Event()
+            crash.set()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(crash.wait(), 0.1)
+            yield Failed(Unavailable("crashed"))
             return
         async for event in super().stream(request):
             yield event
@@ -505,7 +525,30 @@ async def test_an_engine_that_stays_away_fails_the_request(tmp_path: Path) -> No
         batch = await ended(server, await begin(server, lines("a")))
         (failed,) = await read(server, batch["error_file_id"])
     assert failed["response"]["status_code"] == 503
-    assert failed["response"]["body"]["error"] == {"message": "down", "type": "server_unavailable"}
+    assert failed["response"]["body"]["error"] == {
+        "message": "down (asked 3 times)",
+        "type": "server_unavailable",
+    }
+
+
+async def test_requests_that_fail_again_and_again_do_not_hold_up_the_others(tmp_path: Path) -> None:
+    pace = BatchPace(pauses=(3600,))
+    async with running(make_platform(tmp_path, engine=Fragile(), batch_pace=pace)) as server:
+        batch = await begin(server, lines("poison", "poison 2", "a", "b", "c"))
+        async with asyncio.timeout(60):
+            while (found := await look(server, batch))["request_counts"]["completed"] < 3:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        assert found["status"] == "in_progress"
+
+
+async def test_one_that_brings_the_engine_down_fails_alone(tmp_path: Path) -> None:
+    pace = BatchPace(pauses=(0, 0, 0, 0, 0))
+    async with running(make_platform(tmp_path, engine=Fragile(), batch_pace=pace)) as server:
+        batch = await ended(server, await begin(server, lines("a", "poison")))
+        assert answers(await read(server, batch["output_file_id"])) == said("a")
+        (failed,) = await read(server, batch["error_file_id"])
+    assert failed["custom_id"] == "poison"
+    assert failed["response"]["body"]["error"]["message"] == "crashed (asked 6 times)"
 
 
 async def test_few_at_once_and_batches_take_turns(tmp_path: Path) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, BinaryIO, Self, cast
 
 import httpx
 import msgspec
@@ -66,24 +68,54 @@ class Server:
         """The JSON at `path`, such as `/models`. Raises `Unusable` where nobody answers, and `ApiError`."""
         return await self._asked("GET", path, None)
 
-    async def post(self, path: str, payload: object) -> Any:
+    async def post(self, path: str, payload: object = None) -> Any:
         """The answer to JSON data. Raises like `get`."""
         return await self._asked("POST", path, payload)
+
+    async def delete(self, path: str) -> Any:
+        """The answer to the wish that it be gone. Raises like `get`."""
+        return await self._asked("DELETE", path, None)
+
+    async def upload(self, path: str, file: BinaryIO, *, name: str, purpose: str) -> Any:
+        """The answer to a form with `file`, from its beginning (contract.md 5.4). Raises like `get`."""
+        url = self.where.base_url
+        name = name.encode(errors="replace").decode()  # not every name of a file is text
+        with _reached(url):
+            answer = await self._http.post(url + path, data={"purpose": purpose}, files={"file": (name, file)})
+        return _read(answer, url)
+
+    async def download(self, path: str, take: Callable[[bytes], object]) -> None:
+        """Gives `take` the bytes at `path`, in pieces. Raises like `get`; what was given is not whole then."""
+        url = self.where.base_url
+        with _reached(url):
+            async with self._http.stream("GET", url + path) as answer:
+                if not answer.is_success:
+                    await answer.aread()
+                    _read(answer, url)
+                async for piece in answer.aiter_bytes():
+                    take(piece)
 
     async def _asked(self, method: str, path: str, payload: object) -> Any:
         url = self.where.base_url
         body = None if payload is None else msgspec.json.encode(payload)
-        try:
+        with _reached(url):
             answer = await self._http.request(
                 method, url + path, content=body, headers={"Content-Type": "application/json"} if body else None
             )
-        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise Unusable(no_server(url, str(error))) from None
-        except httpx.TimeoutException:
-            raise Unusable(f"{url} does not answer in time") from None
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise Unusable(f"the connection to {url} failed: {error or type(error).__name__}") from None
         return _read(answer, url)
+
+
+@contextmanager
+def _reached(url: str) -> Generator[None]:
+    """What the connection fails of becomes `Unusable`."""
+    try:
+        yield
+    except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+        raise Unusable(no_server(url, str(error))) from None
+    except httpx.TimeoutException:
+        raise Unusable(f"{url} does not answer in time") from None
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise Unusable(f"the connection to {url} failed: {error or type(error).__name__}") from None
 
 
 def no_server(url: str, why: str) -> str:

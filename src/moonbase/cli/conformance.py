@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from moonbase.cli.amounts import Positive
+from moonbase.cli.where import api_root, read_key
 
 _EPILOG = """\b
 Examples:
@@ -60,6 +61,7 @@ def command(
     if wants_list:
         click.echo(listing(checks))
         return
+    key = read_key(key)
     if not (url and key and model):
         raise click.UsageError("URL, --key and --model are needed")
-    sys.exit(judge(checks, url=url, key=key, model=model, **options))
+    sys.exit(judge(checks, url=api_root(url), key=key, model=model, **options))

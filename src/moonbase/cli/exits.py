@@ -68,6 +68,8 @@ def ending(error: BaseException) -> Ending | None:
         return _refusal(inner) if isinstance(inner, ApiError) else Ending(_line(error), FAILED)
     if isinstance(error, ModuleNotFoundError) and error.name and not error.name.startswith("moonbase"):
         return Ending(f"this needs {error.name}, which is not installed; run: pip install 'moonbase[serve]'", FAILED)
+    if isinstance(error, UnicodeEncodeError) and _is_no_text(error):
+        return Ending(f"{error.object!a} is no text in UTF-8, so it cannot be sent", USAGE)
     if isinstance(error, OSError):
         return _of_the_system(error)
     return None
@@ -78,6 +80,11 @@ def _innermost(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
     return error
+
+
+def _is_no_text(error: UnicodeEncodeError) -> bool:
+    """Whether it is of bytes on the command line, which Python keeps as surrogates (PEP 383)."""
+    return all("\udc80" <= sign <= "\udcff" for sign in error.object[error.start : error.end])
 
 
 def _refusal(error: ApiError) -> Ending:

@@ -18,7 +18,7 @@ from moonbase.conformance.run import Result, run_checks
 from moonbase.conformance.session import Session
 from moonbase.conformance.suite import CHECKS
 from moonbase.conformance.verdict import Skipped
-from moonbase.conformance.wire import Unreachable, Wire, api_root
+from moonbase.conformance.wire import Unreachable, Wire
 
 __all__ = ["chosen", "judge", "listing"]
 
@@ -61,9 +61,10 @@ def judge(
     timeout: float,
     parallel: int,
 ) -> int:
-    """Judge the server and print the table, or JSON; 1 where a check failed. Raises `Unusable`."""
+    """Judge the server at `url`, with its `/v1`, and print the table, or JSON; 1 where a check failed. Raises
+    `Unusable`."""
     options = Options(
-        url=api_root(url),
+        url=url,
         key=key,
         model=model,
         known=Known(like, thinking, keep, sampling),

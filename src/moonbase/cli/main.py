@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -16,6 +18,8 @@ COMMANDS = {
     "news": ("moonbase.cli.news", "Write the daily news report, with its sources."),
     "models": ("moonbase.cli.models", "List the models of a server."),
     "tools": ("moonbase.cli.tools", "List tools, and call one."),
+    "files": ("moonbase.cli.files", "Upload files to a server, and read them."),
+    "batches": ("moonbase.cli.batches", "Have files of requests answered in the background."),
     "doctor": ("moonbase.cli.doctor", "Find out what is wrong here, and what to do about it."),
     "pull": ("moonbase.cli.pull", "Fetch a GGUF model from a hub."),
     "sessions": ("moonbase.cli.sessions", "List, show and fork saved sessions."),
@@ -55,22 +59,35 @@ class Commands(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except (click.ClickException, click.exceptions.Exit):
-            raise
-        except BaseException as error:
-            # Only those that fail pay for it.
-            from moonbase.cli.exits import ending
-            from moonbase.cli.terminal.safe import safe_line
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        with _ended():  # `--help` is printed here
+            return super().make_context(info_name, args, parent, **extra)
 
-            end = ending(error)
-            if end is None:
-                raise
-            called = " ".join(filter(None, ("moonbase", ctx.invoked_subcommand)))
-            click.echo(f"{called}: {safe_line(end.line)}", err=True)
-            ctx.exit(end.code)
+    def invoke(self, ctx: click.Context) -> Any:
+        with _ended(ctx):
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _ended(context: click.Context | None = None) -> Generator[None]:
+    """What fails ends with a line and its exit code."""
+    try:
+        yield
+    except (click.ClickException, click.exceptions.Exit):
+        raise
+    except BaseException as error:
+        # Only those that fail pay for it.
+        from moonbase.cli.exits import ending
+        from moonbase.cli.terminal.safe import safe_line
+
+        end = ending(error)
+        if end is None:
+            raise
+        called = " ".join(filter(None, ("moonbase", context and context.invoked_subcommand)))
+        click.echo(f"{called}: {safe_line(end.line)}", err=True)
+        raise click.exceptions.Exit(end.code) from None
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

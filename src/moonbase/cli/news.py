@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from moonbase.cli.outputs import output_option
 from moonbase.cli.talk.wishes import Wishes, wishes_options
 
 _EPILOG = """\b
@@ -25,13 +26,7 @@ be reached or used, 130 Ctrl-C, 141 nobody reads the output.
 
 @click.command(epilog=_EPILOG)
 @click.argument("topics", nargs=-1)
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Write the report there; a file that is there is replaced when the report is whole.",
-)
+@output_option("Write the report there; a file that is there is replaced when the report is whole.")
 @click.option("--reasoning", is_flag=True, help="Show the reasoning too.")
 @click.option("--quiet", is_flag=True, help="Say nothing but the report, and what goes wrong.")
 @wishes_options

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
-from collections.abc import Callable
-from typing import TextIO
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import BinaryIO, TextIO, cast
 
 _REDRAWN = 0.1
 """Seconds between two drawings of a bar."""
@@ -33,6 +35,14 @@ class Bytes:
         self._began, self._from, self._drawn, self._said = 0.0, 0, 0.0, 0
 
     _total: int | None
+
+    @contextmanager
+    def reading(self, file: BinaryIO, name: str) -> Generator[BinaryIO]:
+        """`file`, of which is shown how far it has been read."""
+        try:
+            yield cast("BinaryIO", _Watched(file, name, self))
+        finally:
+            self.end()
 
     def begin(self, name: str, total: int | None, done: int = 0) -> None:
         """Again for the same name, when more is known or all begins anew."""
@@ -95,6 +105,23 @@ class Bytes:
             full = min(width, self._done * width // self._total)
             bar = f"[{'=' * full}{' ' * (width - full)}] "
         return f"{name}  {bar}{facts}"[:columns]
+
+
+class _Watched:
+    """What an upload needs of a file."""
+
+    def __init__(self, file: BinaryIO, name: str, shown: Bytes) -> None:
+        self._file, self._shown = file, shown
+        self.fileno, self.tell = file.fileno, file.tell
+        shown.begin(name, os.fstat(file.fileno()).st_size)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def read(self, size: int = -1) -> bytes:
+        piece = self._file.read(size)
+        self._shown.advance(len(piece))
+        return piece
 
 
 def sized(count: int) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import sys
 from collections.abc import Sequence
 from typing import Any, cast
@@ -14,18 +13,14 @@ import msgspec
 
 from moonbase.cli.asking import Server
 from moonbase.cli.exits import Unusable
-from moonbase.cli.terminal.safe import safe_json, safe_line
+from moonbase.cli.terminal.safe import safe_json
 from moonbase.cli.terminal.screen import Screen, open_screen
-from moonbase.cli.terminal.tables import lay_out
+from moonbase.cli.terminal.tables import table_of
 from moonbase.cli.where import Where
 from moonbase.contract.cards import CARDS, Price
 
 _THINKING = {"only": "always", "both": "on or off", "no": "never"}
 _UNKNOWN = "-"
-_MARKS = re.compile(r"[\\`*_~\[!|]")
-"""What means something in a Markdown table, and is a part of a name here."""
-_NO_TERMINAL = 10_000
-"""Columns where there is no terminal: a script wants a line for each model."""
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,10 +93,8 @@ def table(models: Sequence[Model], screen: Screen) -> list[str]:
     """A line for each model, or in a narrow terminal several."""
     if not models:
         return ["the server lists no models"]
-    rows = [("model", "context", "thinking", "keeps", "sees", "$ in", "cached", "out"), *map(_row, models)]
-    lines = ["| " + " | ".join(_MARKS.sub(r"\\\g<0>", cell) for cell in row) + " |" for row in rows]
-    lines.insert(1, "|---" * len(rows[0]) + "|")
-    return lay_out(lines, screen.columns() if screen.terminal else _NO_TERMINAL, screen.paint)
+    head = ("model", "context", "thinking", "keeps", "sees", "$ in", "cached", "out")
+    return table_of([head, *map(_row, models)], screen)
 
 
 def _row(model: Model) -> tuple[str, ...]:
@@ -109,7 +102,7 @@ def _row(model: Model) -> tuple[str, ...]:
     effort = f" ({', '.join(model.efforts)})" if model.efforts else ""
     price = model.price
     costs = [f"{cost:.2f}" for cost in (price.input, price.cached_input, price.output)] if price else [_UNKNOWN] * 3
-    cells = (
+    return (
         model.id,
         f"{model.context_length:,}" if model.context_length else _UNKNOWN,
         thinking + effort,
@@ -117,4 +110,3 @@ def _row(model: Model) -> tuple[str, ...]:
         _UNKNOWN if model.sees is None else ", ".join(model.sees) or "text",
         *costs,
     )
-    return tuple(safe_line(cell) for cell in cells)

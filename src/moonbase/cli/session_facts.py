@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +16,11 @@ from moonbase.agent.session_lock import SessionError
 from moonbase.agent.turns import turns_of
 from moonbase.cli.exits import Failure
 from moonbase.cli.saved import read_saved, saved_sessions
-from moonbase.cli.terminal.figures import dollars, seconds
+from moonbase.cli.terminal.figures import dollars, moment, seconds
 from moonbase.cli.terminal.paint import Style
 from moonbase.cli.terminal.safe import safe_json, safe_line
 from moonbase.cli.terminal.screen import open_screen
+from moonbase.cli.terminal.tables import fact_lines
 from moonbase.cli.terminal.width import cut, width
 from moonbase.contract.events import Usage
 from moonbase.contract.fold import plus
@@ -44,7 +44,7 @@ def list_sessions(folder: str | None, *, everything: bool, as_json: bool) -> Non
     wide = max(width(safe_line(one.name)) for one in listed)
     for one in listed:
         name = safe_line(one.name)
-        head = f"{_when(one.used)}  {name}{' ' * (wide - width(name))}  "
+        head = f"{moment(one.used)}  {name}{' ' * (wide - width(name))}  "
         title = cut(safe_line(one.title), max(columns - width(head) - 1, 12))
         screen.write(screen.paint(head, Style.DIM) + title + "\n")
 
@@ -56,10 +56,8 @@ def show_session(name: str, *, salvage: bool, as_json: bool) -> None:
     if as_json:
         _print_json(facts)
         return
-    wide = max(map(len, facts)) + 2
-    for key, value in facts.items():
-        if value not in (None, "", []):
-            click.echo(f"{key.replace('_', ' '):<{wide}}{safe_line(_plain(key, value))}")
+    told = {key: _plain(key, value) for key, value in facts.items() if value not in (None, "", [])}
+    click.echo("\n".join(fact_lines(told)))
 
 
 def facts_of(session: Session) -> dict[str, Any]:
@@ -103,7 +101,7 @@ def fork_session(name: str, path: Path | None, *, at: int | None, step: int | No
 def _plain(key: str, value: Any) -> str:
     match key:
         case "created":
-            return _when(value)
+            return moment(value)
         case "seconds":
             return seconds(value)
         case "cost":
@@ -112,11 +110,6 @@ def _plain(key: str, value: Any) -> str:
             return ", ".join(map(str, value))
         case _:
             return f"{value:,}" if isinstance(value, int) else str(value)
-
-
-def _when(at: float) -> str:
-    """In the time of this machine."""
-    return datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def _print_json(value: object) -> None:

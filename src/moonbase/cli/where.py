@@ -50,19 +50,33 @@ def read_where(base_url: str | None, key: str | None) -> Where:
     """Raises `click.UsageError` for what is no address, or where a key is needed."""
     from moonbase.contract.local import ANY_KEY
 
-    url = api_root(base_url or LOCAL_BASE_URL)
+    url, key = api_root(base_url or LOCAL_BASE_URL), read_key(key)
     if not key and not of_this_machine(url):
         raise click.UsageError(f"{url} needs an API key; set MOONSHOT_API_KEY or give --key")
     return Where(url, key or ANY_KEY)
 
 
+def read_key(key: str | None) -> str:
+    """The key without the blanks and line ends around it, "" for none. Raises `click.UsageError`, which does not show
+    it, for what can be none."""
+    plain = (key or "").strip()
+    if not (plain.isascii() and plain.isprintable()):
+        raise click.UsageError("the API key holds a character that no key has; look at --key and MOONSHOT_API_KEY")
+    return plain
+
+
 def api_root(url: str) -> str:
-    """The address that paths are joined to: `/v1` is added where `url` has no path at all."""
-    parts = urlsplit(url.strip())
-    if parts.scheme not in ("http", "https") or not parts.netloc:
-        raise click.UsageError(f"{url!r} is no address of a server; expected for example {LOCAL_BASE_URL}")
+    """The address that paths are joined to: `/v1` is added where `url` has no path at all. Raises `click.UsageError`
+    for what is none."""
     plain = url.strip().rstrip("/")
-    return plain if parts.path.strip("/") else f"{plain}/v1"
+    try:
+        parts = urlsplit(plain)
+        known = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0  # which raises, above 65535
+    except ValueError:
+        known = False
+    if not known:
+        raise click.UsageError(f"{url!r} is no address of a server; expected for example {LOCAL_BASE_URL}")
+    return plain if urlsplit(plain).path.strip("/") else f"{plain}/v1"
 
 
 def of_this_machine(url: str) -> bool:

@@ -90,9 +90,3 @@ def _wait(reply: Reply, attempt: int) -> float:
     """Seconds until the next try."""
     asked = str(reply.headers.get("retry-after", ""))
     return min(float(asked), 30.0) if asked.isdigit() else 2.0**attempt
-
-
-def api_root(url: str) -> str:
-    """The address that paths are joined to: `/v1` is added where `url` has no path at all."""
-    url = url.rstrip("/")
-    return url if httpx.URL(url).path.strip("/") else f"{url}/v1"

@@ -21,6 +21,7 @@ Endpoint = Literal["/v1/chat/completions"]
 Status = Literal["validating", "failed", "in_progress", "finalizing", "completed", "expired", "cancelling", "cancelled"]
 ENDED: frozenset[Status] = frozenset({"failed", "completed", "expired", "cancelled"})
 CANCELLABLE: frozenset[Status] = frozenset({"validating", "in_progress", "finalizing"})
+_UNBATCHED = "kimi-k3"
 MOST_METADATA, MOST_KEY, MOST_VALUE = 16, 64, 512
 MOST_ERRORS = 50
 """Wrong lines that a batch tells of; the file is read no further."""
@@ -188,6 +189,12 @@ def decode_batch_body(data: bytes) -> BatchBody:
     window_seconds(body.completion_window)
     check_metadata(body.metadata)
     return body
+
+
+def check_batched(model: str) -> None:
+    """Raises `InvalidRequest` for a model that batches never have."""
+    if model == _UNBATCHED:
+        raise InvalidRequest(f"Invalid request: the model {model} is not available for batches")
 
 
 def request_lines(file: Iterable[bytes]) -> Iterator[RequestLine]:

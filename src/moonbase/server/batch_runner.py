@@ -34,6 +34,7 @@ from moonbase.contract.batches import (
     RequestLine,
     ResultLine,
     Unanswered,
+    check_batched,
     check_lines,
     request_lines,
     unanswered,
@@ -43,7 +44,6 @@ from moonbase.contract.errors import (
     ApiError,
     ClientClosed,
     EngineOverloaded,
-    InvalidRequest,
     RateLimited,
     ServerError,
     Unavailable,
@@ -65,9 +65,10 @@ LOOK = 5.0
 MOST_RUNS = 2
 """Batches of one key that are under way at once; further ones stay as they are until one of them has ended."""
 _REST = 60.0
+_RESTING = 4
+"""Requests of a batch that wait to be asked again while others are asked; with more of them its engine is away."""
 _AT_ONCE = 1000
 """Results that are written in one go."""
-_UNBATCHED = "kimi-k3"
 _AGAIN = (EngineOverloaded, RateLimited, Unavailable)
 """Failures that have nothing to do with the request."""
 
@@ -79,6 +80,23 @@ class _Run(NamedTuple):
     """Set when the batch is to be cancelled."""
 
 
+class _Place:
+    """One of the places of `places`, taken already. Releasing it twice is once."""
+
+    def __init__(self, places: asyncio.Semaphore) -> None:
+        self._places = places
+        self._held = True
+
+    async def take(self) -> None:
+        await self._places.acquire()
+        self._held = True
+
+    def release(self) -> None:
+        if self._held:
+            self._held = False
+            self._places.release()
+
+
 class BatchRunner:
     """Runs the batches of `platform`; `look` when there is a new one, or one is to be cancelled."""
 
@@ -86,6 +104,8 @@ class BatchRunner:
         self._platform, self._store, self._chat, self._traffic = platform, platform.batches, chat, traffic
         self._pace = platform.batch_pace
         self._places = asyncio.Semaphore(self._pace.at_once)
+        self._again = asyncio.Lock()
+        """Who is asked again is so alone: one that brings its engine down takes no other's last try with it."""
         self._files = asyncio.Lock()
         """Whole files are read and written one after the other: requests need threads too."""
         self._runs: dict[str, _Run] = {}
@@ -177,8 +197,7 @@ class BatchRunner:
 
     def _check_model(self, model: str) -> None:
         self._platform.model(model)
-        if model == _UNBATCHED:
-            raise InvalidRequest(f"Invalid request: the model {model} is not available for batches")
+        check_batched(model)
 
     async def _answer(self, record: Record, stop: asyncio.Event) -> Record:
         """Every request that has no result; or until the batch expires or is cancelled."""
@@ -203,28 +222,33 @@ class BatchRunner:
         answered = await asyncio.to_thread(self._store.answered, record.batch.id)
         with await asyncio.to_thread(self._store.open_input, record.batch.id) as file:
             lines = request_lines(file)
+            begun = asyncio.Semaphore(self._pace.at_once + _RESTING)
             async with asyncio.TaskGroup() as group:
                 while (line := await asyncio.to_thread(_next, lines, answered)) is not None:
+                    await begun.acquire()
                     await self._places.acquire()
-                    task = group.create_task(self._answer_line(record, line))
+                    place = _Place(self._places)
+                    task = group.create_task(self._answer_line(record, line, place))
                     # Not in the task itself: one that is cancelled before it begins never comes to its end.
-                    task.add_done_callback(lambda _: self._places.release())
+                    task.add_done_callback(lambda _, place=place: (place.release(), begun.release()))
 
-    async def _answer_line(self, record: Record, line: RequestLine) -> None:
+    async def _answer_line(self, record: Record, line: RequestLine, place: _Place) -> None:
         charges: list[Callable[[], None]] = []
-        result = None
-        for pause in self._pace.pauses:
-            result = await self._asked(record, line, charges)
+        pauses = self._pace.pauses
+        result = await self._asked(record, line, charges, last=not pauses)
+        for number, pause in enumerate(pauses, 1):
             if result is not None:
                 break
+            place.release()
             await asyncio.sleep(pause)
-        if result is None:
-            result = await self._asked(record, line, charges, last=True)
+            async with self._again:
+                await place.take()
+                result = await self._asked(record, line, charges, last=number == len(pauses))
         if result is not None:
             await _whole(asyncio.to_thread(self._keep, record.batch.id, result, charges))
 
     async def _asked(
-        self, record: Record, line: RequestLine, charges: list[Callable[[], None]], *, last: bool = False
+        self, record: Record, line: RequestLine, charges: list[Callable[[], None]], *, last: bool
     ) -> Result | None:
         """None where the engine cannot answer now; the `last` time that is a result too."""
         await self._turn()
@@ -249,6 +273,7 @@ class BatchRunner:
                 await self._stay()  # it may be this server that cannot
                 if not last:
                     return None
+                error = type(error)(f"{error.message} (asked {len(self._pace.pauses) + 1} times)")
             exchange.respond(error.status, error.encode(), [])
         except Exception as error:
             charges.clear()

@@ -10,10 +10,14 @@ from moonbase.contract.errors import SettingsError
 
 
 def default_data_dir() -> Path:
-    """`MOONBASE_DATA_DIR`, else the user's data folder (XDG base directory specification)."""
+    """`MOONBASE_DATA_DIR`, else the user's data folder (XDG base directory specification). Raises `SettingsError` for
+    a user who has none, as in a container that runs under a number."""
     if chosen := os.environ.get("MOONBASE_DATA_DIR"):
         return Path(chosen)
-    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    try:
+        base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    except RuntimeError:
+        raise SettingsError("this user has no home folder; name a data directory in MOONBASE_DATA_DIR") from None
     return Path(base) / "moonbase"
 
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from moonbase.agent.result import Result
-from moonbase.cli.exits import DONE, FAILED, Failure
+from moonbase.cli.drafts import whole_file
+from moonbase.cli.exits import DONE, FAILED
 from moonbase.cli.talk.stopping import complain
 from moonbase.cli.talk.task import Manner, carry_out
 from moonbase.cli.talk.wishes import Wishes
@@ -63,10 +64,5 @@ def searched(result: Result) -> bool:
 
 def save(path: Path, text: str) -> None:
     """Whole or not at all. Raises `Failure`."""
-    draft = path.with_name(f".{path.name}.part")
-    try:
-        draft.write_text(safe(text).rstrip() + "\n", encoding="utf-8")
-        draft.replace(path)
-    except OSError as error:
-        draft.unlink(missing_ok=True)
-        raise Failure(f"{path} cannot be written: {error.strerror}") from None
+    with whole_file(path) as file:
+        file.write((safe(text).rstrip() + "\n").encode())

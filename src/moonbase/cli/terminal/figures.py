@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 
 import msgspec
 
@@ -94,3 +95,8 @@ def dollars(value: float) -> str:
     while round(value, places) < 10 ** (1 - places) and places < 9:
         places += 1
     return f"${value:.{places}f}"
+
+
+def moment(at: float) -> str:
+    """A Unix time, in the time of this machine."""
+    return datetime.fromtimestamp(at).astimezone().strftime("%Y-%m-%d %H:%M")

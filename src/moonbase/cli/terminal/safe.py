@@ -7,6 +7,8 @@ signs that turn the direction of writing, which can make code read as other code
 
 from __future__ import annotations
 
+import json
+
 _KEPT = "\n\t"
 _DIRECTIONS = (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
 _SEPARATORS = (0x2028, 0x2029)
@@ -46,3 +48,8 @@ def safe_line(text: str) -> str:
 def safe_json(encoded: str) -> str:
     """JSON text whose strings hold no character that a terminal obeys; it says the same."""
     return encoded.translate(_IN_JSON)
+
+
+def json_text(value: object) -> str:
+    """JSON over several lines, as `--json` prints it."""
+    return safe_json(json.dumps(value, indent=2, ensure_ascii=False))

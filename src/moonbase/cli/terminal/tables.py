@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from moonbase.cli.terminal.flow import Flow
 from moonbase.cli.terminal.paint import Paint, Style
+from moonbase.cli.terminal.safe import safe_line
+from moonbase.cli.terminal.screen import Screen
 from moonbase.cli.terminal.spans import plain_text
 from moonbase.cli.terminal.width import width
 
 _RULE = re.compile(r"\s*\|?\s*:?-+:?\s*(\|\s*:?-+:?\s*)*\|?\s*")
 _BETWEEN = "  "
+_MARKS = re.compile(r"[\\`*_~\[!|]")
+"""What means something in Markdown, and nothing in a cell that is none."""
+_NO_TERMINAL = 10_000
+"""Columns where there is no terminal: a script wants a line for each row."""
 
 
 def lay_out(lines: Sequence[str], columns: int, paint: Paint) -> list[str]:
@@ -24,6 +30,19 @@ def lay_out(lines: Sequence[str], columns: int, paint: Paint) -> list[str]:
     if sum(widths) + len(_BETWEEN) * (count - 1) < columns:
         return _grid(rows, widths, paint, headed=headed)
     return _listed(rows, columns, paint, headed=headed)
+
+
+def table_of(rows: Sequence[Sequence[str]], screen: Screen) -> list[str]:
+    """Rows of any texts, of which the first is the head, as lines for `screen`."""
+    lines = ["| " + " | ".join(_MARKS.sub(r"\\\g<0>", safe_line(cell)) for cell in row) + " |" for row in rows]
+    lines.insert(1, "|---" * len(rows[0]) + "|")
+    return lay_out(lines, screen.columns() if screen.terminal else _NO_TERMINAL, screen.paint)
+
+
+def fact_lines(facts: Mapping[str, str | None]) -> list[str]:
+    """A line for each fact that there is, under its name."""
+    wide = max(map(len, facts)) + 2
+    return [f"{name.replace('_', ' '):<{wide}}{safe_line(fact)}" for name, fact in facts.items() if fact]
 
 
 def _grid(rows: Sequence[Sequence[str]], widths: Sequence[int], paint: Paint, *, headed: bool) -> list[str]:
