@@ -28,10 +28,12 @@ from moonbase.server.recall import Recall, Shelf
 from moonbase.server.recall_file import RecallFile
 from moonbase.server.settings import MissingReasoning
 from moonbase.tools.extracting.extractor import Extractor
+from moonbase.tools.fetching.pages import PageReader
 from moonbase.tools.official.formulas import official_formulas
 from moonbase.tools.run import FiberRunner, Limits
 from moonbase.tools.seal import Sealer
 from moonbase.tools.search.index import IndexSearch
+from moonbase.tools.search.provider import SearchProvider
 from moonbase.tools.search.sample import sample_news
 from moonbase.tools.tool import Formula
 from moonbase.tools.toolset import Toolset
@@ -77,6 +79,8 @@ def make_platform(
     extractor: Extractor | None = None,
     clock: Callable[[], float] = lambda: NOW,
     batch_pace: BatchPace = EAGER,
+    search: SearchProvider | None = None,
+    pages: PageReader | None = None,
 ) -> Platform:
     """Every model on one engine (the scripted one unless told otherwise), with the official tools and `formulas`."""
     runs = engine or ScriptedEngine()
@@ -85,7 +89,8 @@ def make_platform(
     recall = Recall(shelf or RecallFile(data_dir / "recall.db", clock=time.time), time.time)
     files = FileStore(data_dir, limits=file_limits, clock=clock)
     batches = BatchStore(data_dir, clock=clock)
-    toolset = Toolset([*official_formulas(IndexSearch(data_dir / "search.db", [sample_news()])), *formulas])
+    search = search or IndexSearch(data_dir / "search.db", [sample_news()])
+    toolset = Toolset([*official_formulas(search), *formulas])
     return Platform(
         models={card.id: Served(card, runs) for card in CARDS},
         keys=KeyRing(keys),
@@ -97,6 +102,8 @@ def make_platform(
         toolset=toolset,
         fibers=FiberRunner(toolset, sealer=sealer, limits=limits),
         sealer=sealer,
+        search=search,
+        pages=pages,
         recall=recall,
         quotas=quotas,
         allow_origins=allow_origins,

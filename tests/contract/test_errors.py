@@ -15,6 +15,9 @@ from moonbase.contract.errors import (
     HeadTooLarge,
     InvalidAuthentication,
     InvalidRequest,
+    InvalidToolRequest,
+    InvalidUrl,
+    MarkdownNotFound,
     MethodNotAllowed,
     MissingApiKey,
     MoonbaseError,
@@ -24,10 +27,13 @@ from moonbase.contract.errors import (
     RateLimited,
     RequestTimeout,
     RequestTooLarge,
+    SecurityRisk,
     ServerError,
     SettingsError,
+    TimedOut,
     Unavailable,
     UnexpectedOutput,
+    UpstreamFailed,
     context_exceeded,
     insufficient_balance,
     unknown_model,
@@ -50,6 +56,13 @@ ROWS: list[tuple[type[ApiError], int, str]] = [
     (ServerError, 500, "server_error"),
     (UnexpectedOutput, 500, "unexpected_output"),
     (Unavailable, 503, "server_unavailable"),
+    # Of /v1/tools (the hosted API's pages /docs/api/tools-search and tools-fetch).
+    (InvalidToolRequest, 400, "invalid_request"),
+    (InvalidUrl, 400, "invalid_url"),
+    (SecurityRisk, 403, "security_risk"),
+    (MarkdownNotFound, 404, "markdown_not_found"),
+    (UpstreamFailed, 502, "upstream_failed"),
+    (TimedOut, 504, "timeout"),
 ]
 
 

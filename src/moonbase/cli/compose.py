@@ -70,6 +70,8 @@ def compose(settings: Settings) -> Platform:
         toolset=tools.toolset,
         fibers=tools.fibers,
         sealer=tools.sealer,
+        search=tools.search,
+        pages=tools.pages,
         mcp_clear=frozenset(settings.tools.mcp_clear),
         recall=kept.recall,
         quotas=kept.quotas,

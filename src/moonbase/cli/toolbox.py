@@ -41,6 +41,8 @@ class Toolbox:
     toolset: Toolset
     fibers: FiberRunner
     sealer: Sealer
+    search: SearchProvider
+    pages: PageReader | None
     connecting: tuple[Step, ...]
     opening: tuple[Step, ...]
     closing: tuple[Step, ...]
@@ -63,6 +65,8 @@ def open_toolbox(settings: Settings, data_dir: Path, files: Files, *, seal_key: 
         toolset=toolset,
         fibers=FiberRunner(toolset, sealer=sealer, limits=Limits(seconds=settings.tools.deadline_s)),
         sealer=sealer,
+        search=search.provider,
+        pages=pages,
         connecting=tuple(server.open for server in servers),
         opening=(*search.opening, *code.opening),
         closing=(

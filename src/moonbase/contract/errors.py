@@ -18,7 +18,14 @@ MoonbaseError
     ├── ClientClosed         499     client_closed_request
     ├── ServerError          500     server_error
     ├── UnexpectedOutput     500     unexpected_output
-    └── Unavailable          503     server_unavailable
+    ├── Unavailable          503     server_unavailable
+    │   Of /v1/tools alone, whose types have other names:
+    ├── InvalidToolRequest   400     invalid_request
+    ├── InvalidUrl           400     invalid_url
+    ├── SecurityRisk         403     security_risk
+    ├── MarkdownNotFound     404     markdown_not_found
+    ├── UpstreamFailed       502     upstream_failed
+    └── TimedOut             504     timeout
 """
 
 from __future__ import annotations
@@ -129,6 +136,30 @@ class UnexpectedOutput(ApiError):
 
 class Unavailable(ApiError):
     status, type = 503, "server_unavailable"
+
+
+class InvalidToolRequest(ApiError):
+    status, type = 400, "invalid_request"
+
+
+class InvalidUrl(ApiError):
+    status, type = 400, "invalid_url"
+
+
+class SecurityRisk(ApiError):
+    status, type = 403, "security_risk"
+
+
+class MarkdownNotFound(ApiError):
+    status, type = 404, "markdown_not_found"
+
+
+class UpstreamFailed(ApiError):
+    status, type = 502, "upstream_failed"
+
+
+class TimedOut(ApiError):
+    status, type = 504, "timeout"
 
 
 def unknown_model(model: str) -> NotFound:

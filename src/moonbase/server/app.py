@@ -12,7 +12,19 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Router
 
 from moonbase.contract.errors import ApiError, ClientClosed, MethodNotAllowed, NotFound, ServerError, Unavailable
-from moonbase.server import account, batches, files, formulas, health, mcp, models, openapi, signatures, tokens
+from moonbase.server import (
+    account,
+    batches,
+    files,
+    formulas,
+    health,
+    mcp,
+    models,
+    openapi,
+    signatures,
+    tokens,
+    web_tools,
+)
 from moonbase.server.batch_runner import BatchRunner
 from moonbase.server.chat import ChatCompletions
 from moonbase.server.exchange import AsgiExchange, Exchange
@@ -54,6 +66,7 @@ class App:
                 *formulas.routes(platform),
                 *account.routes(platform),
                 *signatures.routes(platform),
+                *web_tools.routes(platform),
                 *mcp.routes(platform),
                 *health.routes(platform),
                 *openapi.routes(),

@@ -24,6 +24,7 @@ from moonbase.server.models import ModelList, ModelRow
 from moonbase.server.shapes import UploadForm
 from moonbase.server.signatures import SignatureReply, Signed
 from moonbase.server.tokens import TokenCountReply
+from moonbase.server.web_tools import FetchBody, FetchReply, SearchBody, SearchProBody, SearchProReply, SearchReply
 from moonbase.tools.formula import Fiber, FiberRequest, FormulaList, ToolList
 
 JSON = "application/json"
@@ -69,6 +70,8 @@ class Operation:
 HEADERS = {
     "X-Trace-Id": "The request's name in the server's log.",
     "Request-Id": "The same name, where clients of Anthropic's API look for it.",
+    "X-Msh-Track-Id": "The request's name: the client's own, where it has sent one in this header.",
+    "X-Msh-Chat-Id": "`toolgw-` and that name.",
     "X-Msh-Usage-Prompt-Tokens": "Tokens of the prompt.",
     "X-Msh-Usage-Cached-Tokens": "Tokens of the prompt that were cached.",
 }
@@ -81,7 +84,9 @@ ERRORS = {
     413: "The body is larger than the server takes.",
     429: "Too much at once; try again later.",
     500: "The answer failed.",
+    502: "What the server asked for it has failed.",
     503: "The engine cannot answer now, or the server is leaving; try again shortly.",
+    504: "It took too long.",
 }
 _BODY_ERRORS = (400, 401, 404, 413, 500, 503)
 _FILE = {"file_id": "file_0123456789abcdef0123456789abcdef"}
@@ -158,6 +163,39 @@ OPERATIONS: tuple[Operation, ...] = (
         answers={200: Answer("The count.", {JSON: TokensCounted}, ("Request-Id",))},
         errors=_BODY_ERRORS,
         error=ErrorReply,
+    ),
+    Operation(
+        method="POST",
+        path="/v1/tools/search",
+        id="searchWeb",
+        summary="Search the web",
+        description="One search, without a model, of whatever this server is set to search.",
+        body=SearchBody,
+        example={"text_query": "moon", "limit": 5},
+        answers={200: Answer("The results.", {JSON: SearchReply}, ("X-Msh-Track-Id", "X-Msh-Chat-Id"))},
+        errors=(400, 401, 413, 502, 504),
+    ),
+    Operation(
+        method="POST",
+        path="/v1/tools/search_pro",
+        id="searchWebPro",
+        summary="Search some sites, or some days",
+        description="As `/v1/tools/search`, of some sites alone and within some days.",
+        body=SearchProBody,
+        example={"text_query": "moon", "sites": ["example.org"], "time_window": {"start": "2026"}},
+        answers={200: Answer("The results.", {JSON: SearchProReply}, ("X-Msh-Track-Id", "X-Msh-Chat-Id"))},
+        errors=(400, 401, 413, 502, 504),
+    ),
+    Operation(
+        method="POST",
+        path="/v1/tools/fetch",
+        id="fetchPage",
+        summary="Read a page of the web",
+        description="The page as Markdown. Only what is on the public internet is read.",
+        body=FetchBody,
+        example={"url": "https://example.org/"},
+        answers={200: Answer("The page.", {JSON: FetchReply}, ("X-Msh-Track-Id", "X-Msh-Chat-Id"))},
+        errors=(400, 401, 403, 404, 413, 502, 504),
     ),
     Operation(
         method="POST",

@@ -20,8 +20,10 @@ from moonbase.server.drain import Drain
 from moonbase.server.recall import Recall
 from moonbase.server.settings import MissingReasoning
 from moonbase.tools.extracting.extractor import Extractor
+from moonbase.tools.fetching.pages import PageReader
 from moonbase.tools.run import FiberRunner
 from moonbase.tools.seal import Sealer
+from moonbase.tools.search.provider import SearchProvider
 from moonbase.tools.toolset import Toolset
 
 Step = Callable[[], Awaitable[object]]
@@ -66,6 +68,10 @@ class Platform:
     sealer: Sealer
     recall: Recall
     clock: Callable[[], float]
+    search: SearchProvider
+    """What the web search of `/v1/tools` asks."""
+    pages: PageReader | None = None
+    """What reads pages of the web there; None where that is switched off."""
     quotas: Quotas | None = None
     """None where no key is limited."""
     shared: Callable[[], bool] | None = None

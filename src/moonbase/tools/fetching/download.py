@@ -18,7 +18,7 @@ from moonbase.tools.fetching.addresses import Address
 from moonbase.tools.fetching.media import Media, media_of
 from moonbase.tools.fetching.network import Network
 from moonbase.tools.fetching.pinned import PinnedBackend
-from moonbase.tools.fetching.policy import Policy
+from moonbase.tools.fetching.policy import Policy, Refused
 from moonbase.tools.fetching.targets import Target, follow, parse_target
 from moonbase.tools.fetching.unpacking import ACCEPTED, Unpacker
 from moonbase.tools.tool import ToolError
@@ -96,7 +96,7 @@ class Downloader:
         for address in addresses:
             self._policy.check_address(target, address)
             if not self._policy.allows(target, address) and await self._network.is_this_machine(address):
-                raise ToolError(f"the host {target.host} is the machine that would fetch it; it cannot be fetched")
+                raise Refused(f"the host {target.host} is the machine that would fetch it; it cannot be fetched")
         return addresses[:_MAX_ADDRESSES]
 
     async def _resolved(self, target: Target) -> list[Address]:

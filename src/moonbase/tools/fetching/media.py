@@ -38,6 +38,10 @@ _TEXTS = {
 _UNSURE = {"", "application/octet-stream", "binary/octet-stream", "application/unknown", "application/x-unknown"}
 
 
+class NoText(ToolError):
+    """There is no text to be read."""
+
+
 @dataclass(frozen=True, slots=True)
 class Media:
     """What a page says it is. `charset` is None where it says nothing."""
@@ -59,7 +63,7 @@ def media_of(content_type: str, url: str) -> Media:
         return Media("text", charset)
     if name in _UNSURE:
         return Media("unknown", charset)
-    raise ToolError(
+    raise NoText(
         f"{url} is of the type {shown(name)}, which cannot be read as text; "
         "HTML, plain text, JSON, XML and other text can be fetched; PDF, images, audio, video and archives cannot"
     )

@@ -13,6 +13,10 @@ from moonbase.tools.tool import ToolError
 MAX_AT_ONCE = 100  # downloads: their bodies are held in memory, up to 5 MB each
 
 
+class TooSlow(ToolError):
+    """The page was not there in time."""
+
+
 @dataclass(frozen=True, slots=True)
 class WebPage:
     """A page that a model can read. `url` is the one that redirects led to."""
@@ -38,7 +42,7 @@ class PageReader:
                 job = Job(found.data, found.media.kind, found.media.charset, found.url, raw)
                 page = await self._renderers.render(job)
         except TimeoutError:
-            raise ToolError(f"the page was not there after {seconds:.0f} seconds; try again later") from None
+            raise TooSlow(f"the page was not there after {seconds:.0f} seconds; try again later") from None
         return WebPage(found.url, page.title, page.text)
 
     async def close(self) -> None:

@@ -26,6 +26,10 @@ _SERVICES = frozenset([
 # fmt: on
 
 
+class Refused(ToolError):
+    """A place that nobody may have read."""
+
+
 class Policy:
     """Rules for targets and for the addresses that their names resolve to.
 
@@ -55,11 +59,11 @@ class Policy:
         """What can be said before a name is resolved; raises `ToolError`."""
         port = target.port
         if port not in (80, 443) and (port < 1024 or port in _SERVICES):
-            raise ToolError(f"port {port} is not one that web pages are served on; it cannot be fetched")
+            raise Refused(f"port {port} is not one that web pages are served on; it cannot be fetched")
         if target.address is not None:
             self.check_address(target, target.address)
         elif not self._named(target.host) and ("." not in target.host or _inner(target.host)):
-            raise ToolError(
+            raise Refused(
                 f"the host {target.host} belongs to an internal network; only public web pages can be fetched"
             )
 
@@ -67,7 +71,7 @@ class Policy:
         """One address of the target. The message keeps it to itself: names of the inside are nobody's to look up."""
         if self.allows(target, address) or is_public(address):
             return
-        raise ToolError(
+        raise Refused(
             f"the host {target.host} has an address that is not on the public internet; "
             "only public web pages can be fetched"
         )
