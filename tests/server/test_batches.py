@@ -6,11 +6,12 @@ import asyncio
 import json
 import shutil
 import sqlite3
+import threading
 from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import httpx
 import pytest
@@ -660,6 +661,28 @@ async def test_expired_in_the_middle(tmp_path: Path) -> None:
         done = await ended(server, batch)
     assert done["status"] == "expired"
     assert engine.held == 0
+
+
+async def test_cancelled_while_its_input_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a thread opens for a batch that has ended meanwhile is closed again."""
+    platform, opened, goes_on = make_platform(tmp_path), list[BinaryIO](), threading.Event()
+    opens = platform.batches.open_input
+
+    def slowly(batch_id: str) -> BinaryIO:
+        opened.append(file := opens(batch_id))
+        if len(opened) == 2:  # the first looks for mistakes
+            goes_on.wait(10)
+        return file
+
+    monkeypatch.setattr(platform.batches, "open_input", slowly)
+    async with running(platform) as server:
+        batch = await begin(server, lines("a"))
+        await until(lambda: len(opened) == 2)
+        await cancel(server, batch)
+        done = await ended(server, batch)
+        goes_on.set()
+        await until(lambda: all(file.closed for file in opened))
+    assert done["status"] == "cancelled"
 
 
 async def test_a_graceful_stop_fails_nothing(tmp_path: Path) -> None:

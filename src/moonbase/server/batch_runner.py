@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from itertools import islice
-from typing import NamedTuple, TypeVar
+from typing import BinaryIO, NamedTuple, TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -220,7 +220,7 @@ class BatchRunner:
 
     async def _answer_lines(self, record: Record) -> None:
         answered = await asyncio.to_thread(self._store.answered, record.batch.id)
-        with await asyncio.to_thread(self._store.open_input, record.batch.id) as file:
+        with await self._opened(record.batch.id) as file:
             lines = request_lines(file)
             begun = asyncio.Semaphore(self._pace.at_once + _RESTING)
             async with asyncio.TaskGroup() as group:
@@ -231,6 +231,15 @@ class BatchRunner:
                     task = group.create_task(self._answer_line(record, line, place))
                     # Not in the task itself: one that is cancelled before it begins never comes to its end.
                     task.add_done_callback(lambda _, place=place: (place.release(), begun.release()))
+
+    async def _opened(self, batch_id: str) -> BinaryIO:
+        """The input; closed again where whoever waits for it is cancelled meanwhile."""
+        opening = asyncio.ensure_future(asyncio.to_thread(self._store.open_input, batch_id))
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            opening.add_done_callback(_close)
+            raise
 
     async def _answer_line(self, record: Record, line: RequestLine, place: _Place) -> None:
         charges: list[Callable[[], None]] = []
@@ -345,6 +354,11 @@ async def _whole(work: Awaitable[T]) -> T:
     except asyncio.CancelledError:
         await asyncio.wait((task,))
         raise
+
+
+def _close(opened: asyncio.Future[BinaryIO]) -> None:
+    if not opened.cancelled() and opened.exception() is None:
+        opened.result().close()
 
 
 def _next(lines: Iterator[RequestLine], answered: set[int]) -> RequestLine | None:

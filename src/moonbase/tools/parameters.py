@@ -22,6 +22,8 @@ _ANYTHING = "moonbase:anything"
 """Marks a schema without words, which msgspec takes for none."""
 _FOREIGN = re.compile(r"schema_hook.*\btype <class '([^']+)'> is not supported", re.DOTALL)
 """How msgspec says it of any class, for those who write encoders."""
+_PRIVATE = re.compile(r"\._\w+(?=\.)")
+"""A module that is nobody's business, as in pathlib._local.Path."""
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
@@ -143,7 +145,8 @@ def _reason(error: Exception) -> str:
     foreign = _FOREIGN.search(str(error))
     if foreign is None:
         return _line(str(error))
-    return f"JSON has nothing like {foreign[1]}; take what it has, such as str, and make one of it in the function"
+    name = _PRIVATE.sub("", foreign[1])
+    return f"JSON has nothing like {name}; take what it has, such as str, and make one of it in the function"
 
 
 def _hoist(schema: Any, named: dict[str, Schema]) -> None:
