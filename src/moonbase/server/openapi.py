@@ -12,7 +12,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 import moonbase
-from moonbase.server.operations import ERRORS, HEADERS, JSON, OPERATIONS, Answer, Operation
+from moonbase.server.operation import ERRORS, HEADERS, JSON, Answer, Operation
+from moonbase.server.operations import OPERATIONS
 from moonbase.server.replies import reply
 from moonbase.server.schemas import Schema, components
 from moonbase.server.shapes import SHAPES
