@@ -20,7 +20,6 @@ from itertools import islice
 from typing import BinaryIO, NamedTuple, TypeVar
 
 import msgspec
-from msgspec.structs import replace
 
 from moonbase.accounts.batch_index import Outcome, Record, Result
 from moonbase.accounts.batches import Claim
@@ -28,9 +27,7 @@ from moonbase.accounts.money import BATCH_PERCENT
 from moonbase.contract.batches import (
     ENDED,
     LineError,
-    LineErrors,
     LineResponse,
-    RequestCounts,
     RequestLine,
     ResultLine,
     Unanswered,
@@ -50,6 +47,7 @@ from moonbase.contract.errors import (
 )
 from moonbase.contract.events import Usage
 from moonbase.server.batch_exchange import BatchExchange
+from moonbase.server.batch_steps import checked, ended, finalizing
 from moonbase.server.chat import ChatCompletions
 from moonbase.server.journal import Entry
 from moonbase.server.platform import Platform
@@ -189,7 +187,7 @@ class BatchRunner:
     async def _validate(self, record: Record) -> Record:
         async with self._files:
             total, errors = await asyncio.to_thread(self._check, record.batch.id)
-        return await self._store.change(record.batch.id, partial(_checked, total, errors, self._now()))
+        return await self._store.change(record.batch.id, partial(checked, total, errors, self._now()))
 
     def _check(self, batch_id: str) -> tuple[int, list[LineError]]:
         with self._store.open_input(batch_id) as file:
@@ -216,7 +214,7 @@ class BatchRunner:
         if not answering.cancelled():
             answering.result()
             outcome = "completed"
-        return await self._store.change(record.batch.id, partial(_finalizing, outcome, self._now()))
+        return await self._store.change(record.batch.id, partial(finalizing, outcome, self._now()))
 
     async def _answer_lines(self, record: Record) -> None:
         answered = await asyncio.to_thread(self._store.answered, record.batch.id)
@@ -320,7 +318,7 @@ class BatchRunner:
                 await _whole(asyncio.to_thread(self._give_up, record))
                 output = await self._write(record, record.output_id, "output", failed=False)
                 errors = await self._write(record, record.error_id, "error", failed=True)
-        return await self._store.change(batch.id, partial(_ended, output, errors, self._now()))
+        return await self._store.change(batch.id, partial(ended, output, errors, self._now()))
 
     async def _write(self, record: Record, file_id: str, name: str, *, failed: bool) -> bool:
         """Whether there is something in the file."""
@@ -368,34 +366,3 @@ def _next(lines: Iterator[RequestLine], answered: set[int]) -> RequestLine | Non
 def _written(custom_id: str, *, response: LineResponse | None = None, error: Unanswered | None = None) -> bytes:
     line = ResultLine(id=f"batch_req_{secrets.token_hex(12)}", custom_id=custom_id, response=response, error=error)
     return msgspec.json.encode(line) + b"\n"
-
-
-def _checked(total: int, errors: list[LineError], now: int, record: Record) -> Record:
-    batch = record.batch
-    if batch.status != "validating":
-        return record
-    if errors:
-        return replace(record, batch=replace(batch, status="failed", failed_at=now, errors=LineErrors(data=errors)))
-    counts = RequestCounts(total=total)
-    return replace(record, batch=replace(batch, status="in_progress", in_progress_at=now, request_counts=counts))
-
-
-def _finalizing(outcome: Outcome, now: int, record: Record) -> Record:
-    if record.batch.status != "in_progress":
-        return record
-    return replace(record, outcome=outcome, batch=replace(record.batch, status="finalizing", finalizing_at=now))
-
-
-def _ended(output: bool, errors: bool, now: int, record: Record) -> Record:
-    batch = replace(
-        record.batch,
-        output_file_id=record.output_id if output else None,
-        error_file_id=record.error_id if errors else None,
-    )
-    if batch.status == "cancelling":
-        batch = replace(batch, status="cancelled", cancelled_at=now)
-    elif record.outcome == "expired":
-        batch = replace(batch, status="expired", expired_at=now)
-    else:
-        batch = replace(batch, status="completed", completed_at=now)
-    return replace(record, batch=batch)
