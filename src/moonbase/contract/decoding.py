@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 
 import msgspec
 
-from moonbase.contract.errors import InvalidRequest
+from moonbase.contract.errors import InvalidRequest, missing_field
 
 T = TypeVar("T")
 
@@ -74,7 +74,7 @@ def explain(message: str, *, inside: str = "", kind: Any = None) -> str:
         path, message = found.group(1), message[: found.start()]
     if found := _MISSING.match(message):
         field = ".".join(filter(None, (inside, path, found.group(1))))
-        return f"Invalid request: the `{field}` field in the request is required"
+        return missing_field(field).message
     field = ".".join(filter(None, (inside, path))) or "body"
     got = ""
     if found := _GOT.search(message):

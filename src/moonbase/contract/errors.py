@@ -162,6 +162,11 @@ class TimedOut(ApiError):
     status, type = 504, "timeout"
 
 
+def missing_field(field: str) -> InvalidRequest:
+    """What a request must have is not there."""
+    return InvalidRequest(f"Invalid request: the `{field}` field in the request is required")
+
+
 def unknown_model(model: str) -> NotFound:
     return NotFound(f"Not found the model {model} or Permission denied")
 

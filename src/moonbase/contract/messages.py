@@ -9,7 +9,7 @@ from typing import Literal, NoReturn
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from moonbase.contract.errors import InvalidRequest
+from moonbase.contract.errors import InvalidRequest, missing_field
 from moonbase.contract.media_formats import MediaKind
 from moonbase.contract.tools import MessageTool
 
@@ -219,7 +219,7 @@ def _check_part(place: str, role: Role, part: Part) -> None:
             "messages may have such a part"
         )
     elif part.url is None:
-        raise InvalidRequest(f"Invalid request: the `{place}.{part.type}` field in the request is required")
+        raise missing_field(f"{place}.{part.type}")
 
 
 def _refuse_thoughtless(index: int) -> NoReturn:

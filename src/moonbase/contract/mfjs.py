@@ -13,7 +13,7 @@ from typing import Any, cast
 import msgspec
 
 from moonbase.contract import mfjs_rules as rules
-from moonbase.contract.errors import InvalidRequest
+from moonbase.contract.errors import InvalidRequest, missing_field
 from moonbase.contract.mfjs_keywords import check_keywords
 from moonbase.contract.mfjs_refs import check_finite, check_reference
 from moonbase.contract.mfjs_report import ROOT, Judge, Node, SchemaProblem, is_object
@@ -140,7 +140,7 @@ def _needed(value: dict[str, Any], field: str, name: str) -> Any:
     """The member `name`; null and the empty string are the same as absent."""
     found = value.get(name)
     if found is None or found == "":
-        raise InvalidRequest(f"Invalid request: the `{field}.{name}` field in the request is required")
+        raise missing_field(f"{field}.{name}")
     return found
 
 

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from typing import NamedTuple, get_args
 
 from moonbase.accounts.files import Upload
-from moonbase.contract.errors import InvalidRequest, RequestTooLarge, ServerError
+from moonbase.contract.errors import InvalidRequest, RequestTooLarge, ServerError, missing_field
 from moonbase.contract.files import FileObject, UploadPurpose, extraction_failed, file_too_large
 from moonbase.contract.media_formats import FORMATS, sniff
 from moonbase.server.multipart import Event, FormReader, Part
@@ -53,9 +53,9 @@ class _Reading:
 
     async def close(self) -> _Form:
         if self._filename is None:
-            raise InvalidRequest("Invalid request: the `file` field in the request is required")
+            raise missing_field("file")
         if self._purpose is None:
-            raise InvalidRequest("Invalid request: the `purpose` field in the request is required")
+            raise missing_field("purpose")
         sent = self._purpose.decode("utf-8", "replace")
         found: list[UploadPurpose] = [purpose for purpose in PURPOSES if purpose == sent]
         if not found:

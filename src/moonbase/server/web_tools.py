@@ -51,8 +51,8 @@ _DATE = re.compile(r"(\d{4})(?:-(0[1-9]|1[0-2])(?:-(0[1-9]|[12]\d|3[01]))?)?\Z")
 _SITE = re.compile(r"[^\s()]+\Z")
 
 
-class SearchBody(msgspec.Struct, frozen=True):
-    """The body of `POST /v1/tools/search`."""
+class Search(msgspec.Struct, frozen=True):
+    """What both searches take."""
 
     text_query: str
     """What to search for."""
@@ -60,6 +60,11 @@ class SearchBody(msgspec.Struct, frozen=True):
     """The most results, 1 to 20; 5 unless told otherwise."""
     timeout_seconds: int | None = None
     """How long it may take, 1 to 60 seconds."""
+
+
+class SearchBody(Search, frozen=True):
+    """The body of `POST /v1/tools/search`."""
+
     include_content: bool | None = None
     """Whether `text` has the page of each result, as Markdown, where it can be read."""
 
@@ -71,15 +76,9 @@ class TimeWindow(msgspec.Struct, frozen=True):
     end: str | None = None
 
 
-class SearchProBody(msgspec.Struct, frozen=True):
+class SearchProBody(Search, frozen=True):
     """The body of `POST /v1/tools/search_pro`."""
 
-    text_query: str
-    """What to search for."""
-    limit: int | None = None
-    """The most results, 1 to 20; 5 unless told otherwise."""
-    timeout_seconds: int | None = None
-    """How long it may take, 1 to 60 seconds."""
     sites: list[str] | None = None
     """Up to 5 hosts: only results of one of them, or of a host below it."""
     time_window: TimeWindow | None = None
@@ -165,9 +164,9 @@ def routes(platform: Platform) -> list[Route]:
         limit, seconds = _bounds(body)
         sites, fits = _sites(body.sites or []), _fits(body.time_window or TimeWindow())
         narrowed = bool(sites) or body.time_window is not None
-        query = f"{body.text_query} {' OR '.join(f'site:{site}' for site in sites)}".rstrip()
+        query = f"{body.text_query} {' OR '.join(f'site:{site}' for site in sites)}"
         async with _in_time(seconds):
-            found = await _found(platform, query if sites else body.text_query, MOST if narrowed else limit)
+            found = await _found(platform, query, MOST if narrowed else limit)
         kept = [each for each in found if _of(each.url, sites) and fits(each.date)]
         return reply(request, SearchProReply([_pro_hit(each) for each in kept[:limit]]))
 
@@ -225,7 +224,7 @@ async def _read(platform: Platform, request: Request, kind: type[Body]) -> Body:
         raise InvalidToolRequest(error.message) from None
 
 
-def _bounds(body: SearchBody | SearchProBody) -> tuple[int, float]:
+def _bounds(body: Search) -> tuple[int, float]:
     """How many results, and within how many seconds."""
     if not body.text_query.strip():
         raise InvalidToolRequest("text_query is required")

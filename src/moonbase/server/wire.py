@@ -42,11 +42,8 @@ def header_values(headers: Headers, name: bytes) -> list[str]:
 
 def header(scope: Scope, name: bytes) -> str | None:
     """The last value of a request header; `name` in lower case."""
-    found = None
-    for key, value in scope["headers"]:
-        if key == name:
-            found = value.decode("latin-1")
-    return found
+    values = header_values(scope["headers"], name)
+    return values[-1] if values else None
 
 
 async def body_pieces(

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from moonbase.contract.cards import ModelCard
 from moonbase.contract.compact import compact_json
-from moonbase.contract.errors import InvalidRequest
+from moonbase.contract.errors import InvalidRequest, missing_field
 from moonbase.contract.messages import FunctionCall, Message, Part, ToolCall, call_type
 from moonbase.contract.request import ChatBody
 from moonbase.contract.thinking import ThinkingControl
@@ -179,7 +179,7 @@ def _format(wanted: OutputFormat) -> dict[str, Any]:
 def _choice(choice: AnthropicToolChoice) -> str | dict[str, Any]:
     if choice.type == "tool":
         if choice.name is None:
-            raise _missing("tool_choice.name")
+            raise missing_field("tool_choice.name")
         return {"type": "function", "function": {"name": choice.name}}
     return "required" if choice.type == "any" else choice.type
 
@@ -224,7 +224,7 @@ def _asked(content: str | Sequence[Block], place: str) -> Iterator[Message]:
             rest.append(block)
             continue
         if block.tool_use_id is None:
-            raise _missing(f"{at}.tool_use_id")
+            raise missing_field(f"{at}.tool_use_id")
         result = block.content or ""
         said = result if isinstance(result, str) else _parts(result, f"{at}.content", _RESULT)
         yield Message("tool", said, tool_call_id=block.tool_use_id)
@@ -248,14 +248,14 @@ def _part(block: Block, place: str, allowed: Sequence[str]) -> Part:
 def _url(source: Source, place: str) -> str:
     if source.type == "url":
         if source.url is None:
-            raise _missing(f"{place}.url")
+            raise missing_field(f"{place}.url")
         return source.url
     if source.type != "base64":
         raise InvalidRequest(f"Invalid request: {place}.type is {source.type!r}; expected base64 or url")
     if source.media_type is None:
-        raise _missing(f"{place}.media_type")
+        raise missing_field(f"{place}.media_type")
     if source.data is None:
-        raise _missing(f"{place}.data")
+        raise missing_field(f"{place}.data")
     return f"data:{source.media_type};base64,{source.data}"
 
 
@@ -287,19 +287,15 @@ def _answered(content: str | Sequence[Block], place: str) -> Message:
 
 def _call(block: Block, place: str) -> ToolCall:
     if block.id is None:
-        raise _missing(f"{place}.id")
+        raise missing_field(f"{place}.id")
     if block.name is None:
-        raise _missing(f"{place}.name")
+        raise missing_field(f"{place}.name")
     if block.input is None:
-        raise _missing(f"{place}.input")
+        raise missing_field(f"{place}.input")
     return ToolCall(block.id, FunctionCall(block.name, compact_json(block.input)), call_type(block.name))
 
 
 def _refusal(block: Block, place: str, allowed: Sequence[str], needs: dict[str, str]) -> InvalidRequest:
     if block.type in allowed and block.type in needs:
-        return _missing(f"{place}.{needs[block.type]}")
+        return missing_field(f"{place}.{needs[block.type]}")
     return InvalidRequest(f"Invalid request: {place}.type is {block.type!r}; expected {' or '.join(allowed)}")
-
-
-def _missing(field: str) -> InvalidRequest:
-    return InvalidRequest(f"Invalid request: the `{field}` field in the request is required")

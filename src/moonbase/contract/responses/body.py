@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from moonbase.contract.cards import ModelCard
-from moonbase.contract.errors import InvalidRequest
+from moonbase.contract.errors import InvalidRequest, missing_field
 from moonbase.contract.messages import Message
 from moonbase.contract.request import ChatBody
 from moonbase.contract.responses.conversation import ResponsesItem, conversation
@@ -159,7 +159,7 @@ def _format(text: ResponsesText | None) -> dict[str, Any] | None:
     if wanted.type != "json_schema":
         raise InvalidRequest(f"Invalid request: text.format.type must be json_schema or text, got {wanted.type!r}")
     if wanted.schema is None:
-        raise InvalidRequest("Invalid request: the `text.format.schema` field in the request is required")
+        raise missing_field("text.format.schema")
     schema: dict[str, Any] = {"name": wanted.name or "output", "schema": wanted.schema}
     return {
         "type": "json_schema",

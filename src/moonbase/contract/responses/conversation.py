@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from moonbase.contract.errors import InvalidRequest
+from moonbase.contract.errors import InvalidRequest, missing_field
 from moonbase.contract.messages import FunctionCall, Message, Part, ToolCall
 from moonbase.contract.responses.tools import ResponsesTool, declared, joined, text_arguments
 
@@ -80,11 +80,11 @@ def _other(item: ResponsesItem, kind: str, at: str) -> Message:
         return Message(role, _parts(item.content, f"{at}.content"))
     if kind in ("function_call_output", "custom_tool_call_output"):
         if item.call_id is None:
-            raise _missing(f"{at}.call_id")
+            raise missing_field(f"{at}.call_id")
         return Message("tool", _parts(item.output, f"{at}.output"), tool_call_id=item.call_id)
     if kind == "additional_tools":
         if item.tools is None:
-            raise _missing(f"{at}.tools")
+            raise missing_field(f"{at}.tools")
         return Message("system", tools=list(declared(item.tools, f"{at}.tools")))
     raise InvalidRequest(
         f"Invalid request: {at}.type is {kind!r}; expected message, reasoning, function_call, function_call_output, "
@@ -138,14 +138,14 @@ def _call(item: ResponsesItem, kind: str, at: str) -> ToolCall:
     text = "arguments" if kind == "function_call" else "input"
     for name in ("call_id", "name", text):
         if getattr(item, name) is None:
-            raise _missing(f"{at}.{name}")
+            raise missing_field(f"{at}.{name}")
     arguments = item.arguments if kind == "function_call" else text_arguments(item.input or "")
     return ToolCall(item.call_id or "", FunctionCall(joined(item.name or "", item.namespace), arguments or "{}"))
 
 
 def _parts(content: str | Sequence[ResponsesPart] | None, at: str) -> str | list[Part]:
     if content is None:
-        raise _missing(at)
+        raise missing_field(at)
     if isinstance(content, str):
         return content
     parts = [_part(part, f"{at}[{index}]") for index, part in enumerate(content)]
@@ -160,15 +160,11 @@ def _part(part: ResponsesPart, at: str) -> Part:
     if part.type != "input_image":
         return Part("text", _text(part, at))
     if part.image_url is None:
-        raise _missing(f"{at}.image_url")
+        raise missing_field(f"{at}.image_url")
     return Part("image_url", image_url=part.image_url)
 
 
 def _text(part: ResponsesPart, at: str) -> str:
     if part.text is None:
-        raise _missing(f"{at}.text")
+        raise missing_field(f"{at}.text")
     return part.text
-
-
-def _missing(field: str) -> InvalidRequest:
-    return InvalidRequest(f"Invalid request: the `{field}` field in the request is required")

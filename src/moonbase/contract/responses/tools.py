@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from moonbase.contract.compact import compact_json
-from moonbase.contract.errors import InvalidRequest
+from moonbase.contract.errors import InvalidRequest, missing_field
 from moonbase.contract.tools import Function, MessageTool
 
 WEB_SEARCH = "web_search"
@@ -87,10 +87,10 @@ def declared(tools: Sequence[ResponsesTool], place: str, namespace: str | None =
             kinds = _KINDS if namespace is None else _KINDS[:2]
             raise InvalidRequest(f"Invalid request: {at}.type is {tool.type!r}; expected {', '.join(kinds)}")
         if tool.name is None:
-            raise _missing(f"{at}.name")
+            raise missing_field(f"{at}.name")
         if tool.type == "namespace":
             if tool.tools is None:
-                raise _missing(f"{at}.tools")
+                raise missing_field(f"{at}.tools")
             yield from declared(tool.tools, f"{at}.tools", tool.name)
         elif tool.type == "custom":
             yield _free_text(tool, at, namespace)
@@ -141,7 +141,7 @@ def _free_text(tool: ResponsesTool, at: str, namespace: str | None) -> MessageTo
         )
     grammar = tool.format
     if grammar is None:
-        raise _missing(f"{at}.format")
+        raise missing_field(f"{at}.format")
     if grammar.type != "grammar" or grammar.syntax != "lark" or grammar.definition is None:
         raise InvalidRequest(
             f"Invalid request: {at}.format must have the type grammar, the syntax lark and a definition"
@@ -172,7 +172,3 @@ def _check_search(tool: ResponsesTool, at: str) -> None:
         )
     if any(kind != "text" for kind in tool.search_content_types or ()):
         raise InvalidRequest(f"Invalid request: {at}.search_content_types can only have text here")
-
-
-def _missing(field: str) -> InvalidRequest:
-    return InvalidRequest(f"Invalid request: the `{field}` field in the request is required")
