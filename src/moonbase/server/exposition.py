@@ -51,8 +51,8 @@ class Snapshot(Collector):
     def _requests(self) -> Iterator[Metric]:
         metrics = self._metrics
         counts = [
-            ((request.route, request.model, str(request.status), request.error), count)
-            for request, count in metrics.requests.items()
+            ((route, model, str(status), error), count)
+            for (route, model, status, error), count in metrics.requests.items()
         ]
         yield _counter("requests", "Requests that are over.", _REQUESTS, counts)
         yield _histogram(

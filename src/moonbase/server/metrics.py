@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from bisect import bisect_left
 from collections import Counter
-from typing import NamedTuple
 
 from moonbase.server.journal import Entry
 
@@ -17,13 +16,9 @@ BATCH = "batch"
 """That of a request of a batch."""
 
 
-class Request(NamedTuple):
-    """Requests that are counted together. `error`: its type, empty where there was none."""
-
-    route: str
-    model: str
-    status: int
-    error: str
+Kind = tuple[str, str, int, str]
+"""What requests are counted by: the route, the model, the status, and the type of the error, empty where there was
+none."""
 
 
 class Histogram:
@@ -58,7 +53,7 @@ class Metrics:
 
     def __init__(self, models: frozenset[str] = frozenset()) -> None:
         self._known = models
-        self.requests: Counter[Request] = Counter()
+        self.requests: Counter[Kind] = Counter()
         self.durations: dict[tuple[str, str], Histogram] = {}
         """Seconds that requests took, by route and model."""
         self.models: dict[str, ModelMetrics] = {}
@@ -67,7 +62,7 @@ class Metrics:
         """A request that is over."""
         now = time.perf_counter()
         name = entry.model if entry.model is not None and entry.model in self._known else ""
-        self.requests[Request(route, name, entry.status, entry.error or "")] += 1
+        self.requests[route, name, entry.status, entry.error or ""] += 1
         durations = self.durations.get((route, name))
         if durations is None:
             durations = self.durations[route, name] = Histogram(SECONDS)
