@@ -18,6 +18,7 @@ from moonbase.contract.media_formats import MediaKind
 from moonbase.contract.prompts import Prompt
 from moonbase.contract.readings import Reading, Watched, readings
 from moonbase.contract.request import ChatRequest, Sampling
+from moonbase.contract.tracing import Trace
 
 
 class Engine(Protocol):
@@ -119,7 +120,8 @@ class TextRequest(msgspec.Struct, frozen=True):
     must come back as text (others stay hidden). The engine ends at the model's own end-of-turn token, or when any
     string of `end_marks` is generated as a token. `token_ids`: say the ids of the generated tokens. `logprobs`: say the
     log probabilities of the tokens, and of so many alternatives to each; None asks for none. `grammar` is only given to
-    an engine that `constrains`: the text fits it, or the request fails. `background`: nobody waits for it.
+    an engine that `constrains`: the text fits it, or the request fails. `background`: nobody waits for it. `trace`: as
+    in `ChatRequest`.
     """
 
     prompt: Prompt
@@ -131,6 +133,7 @@ class TextRequest(msgspec.Struct, frozen=True):
     logprobs: int | None = None
     grammar: Grammar | None = None
     background: bool = False
+    trace: Trace | None = None
 
 
 class TextDelta(msgspec.Struct, frozen=True, gc=False):

@@ -159,6 +159,7 @@ class RenderedEngine(Watched):
             logprobs=request.logprobs,
             grammar=grammar,
             background=request.background,
+            trace=request.trace,
         )
 
 

@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Match, Route, Router
 
 from moonbase.contract.errors import ApiError, ClientClosed, MethodNotAllowed, NotFound, ServerError, Unavailable
+from moonbase.contract.tracing import read_trace
 from moonbase.server import (
     account,
     batches,
@@ -110,6 +111,8 @@ class App:
     async def answer(self, exchange: Exchange) -> None:
         """Answer one request, whatever becomes of it. Whoever leaves cancels this, and then it says so."""
         entry = Entry(exchange.method, exchange.path)
+        if (parent := exchange.header(b"traceparent")) is not None:
+            entry.trace = read_trace(parent, exchange.header(b"tracestate"))
         try:
             await self._dispatch(exchange, entry)
         except ClientClosed as error:

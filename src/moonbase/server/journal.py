@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from moonbase.contract.events import Usage
+from moonbase.contract.tracing import Trace
 
 logger = logging.getLogger("moonbase.access")
 
@@ -37,6 +38,8 @@ class Entry:
     """How often the model was asked in a loop that this server ran."""
     reasked: int = 0
     """How often the model was asked again, because its answer broke its schema."""
+    trace: Trace | None = None
+    """Where the client says that its request stands in a trace of many services."""
     limits: tuple[tuple[bytes, bytes], ...] = ()
     """Response headers that say what the key may still ask for."""
     page: Sequence[tuple[bytes, bytes]] = ()
@@ -81,6 +84,8 @@ class Entry:
         if self.error is not None:
             parts.append(f"error={self.error}")
         parts.append(f"trace={self.trace_id}")
+        if self.trace is not None:
+            parts.append(f"traceparent={self.trace.parent}")
         logger.handle(_Line(" ".join(parts)))
 
 

@@ -226,10 +226,11 @@ class HttpEngine(AtOnce, Watched):
         model = self._model or await self.model_for(request)
         effort = request.thinking.effort is not None and not self.dialect.platform
         way = _Way(self.context_length, self.dialect, effort)
+        trace = request.trace if self.dialect.traced else None
         while True:
             body = _encode(chat_body(request, way.dialect, model, room=way.room, inline=self._inline))
             self._tally.requests += 1
-            reply = await self.client.ask("POST", CHAT, body)
+            reply = await self.client.ask("POST", CHAT, body, trace=trace)
             self._tally.up = True
             if reply.status == 200:
                 return reply

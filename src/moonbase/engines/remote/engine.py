@@ -136,7 +136,7 @@ class RemoteTextEngine(Watched):
         finish, cached, read = None, None, False
         body = self._dialect.body(order)
         self._tally.requests += 1
-        async with await self._client.ask("POST", self._dialect.route, body) as reply:
+        async with await self._client.ask("POST", self._dialect.route, body, trace=request.trace) as reply:
             self._tally.up = True
             async for increment in increments(reply, reader):
                 if increment.cached is not None:
