@@ -79,10 +79,17 @@ def main() -> None:
     reader.add_argument("--no-speed", action="store_true")
     reader.add_argument("--write", type=Path, nargs="?", const=HERE / "scores.json", help="write the scores as JSON")
     reader.add_argument("--go-on", action="store_true", help="leave out what the written file has already")
-    reader.add_argument("--table", action="store_true", help="print scores.json as a table and ask nothing")
+    reader.add_argument(
+        "--table",
+        nargs="?",
+        const="all",
+        choices=("all", "aims"),
+        help="print scores.json as a table and ask nothing; `aims`: the tasks that have an aim",
+    )
     given = reader.parse_args()
     if given.table:
-        print(markdown(json.loads((HERE / "scores.json").read_text(encoding="utf-8"))))
+        scores = json.loads((HERE / "scores.json").read_text(encoding="utf-8"))
+        print(markdown(scores, aims_only=given.table == "aims"))
         return
     # Told to stop, it stops its server too.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
