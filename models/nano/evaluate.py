@@ -3,7 +3,7 @@
     python models/nano/evaluate.py --write
 
 Fresh samples a task, of words and seeds of the card's own, at the locked sampling and with the server's constrained
-decoding; shares with their 95 % Wilson intervals. The whole card takes about a quarter of an hour on one core.
+decoding; shares with their 95 % Wilson intervals. How long the card took is in it (`seconds`).
 """
 
 import argparse
