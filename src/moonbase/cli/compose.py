@@ -75,6 +75,7 @@ def compose(settings: Settings) -> Platform:
         mcp_clear=frozenset(settings.tools.mcp_clear),
         recall=kept.recall,
         quotas=kept.quotas,
+        watchers=_watchers(settings.server.metrics_key),
         shared=kept.working,
         site=PLAYGROUND if settings.server.playground else None,
         allow_origins=settings.server.allow_origins,
@@ -109,6 +110,12 @@ def _key_ring(settings: Settings) -> KeyRing:
     return KeyRing(keys)
 
 
+def _watchers(key: str | None) -> KeyRing | None:
+    if key is not None and not key.strip():
+        raise SettingsError("server.metrics_key is empty; give it a value, or leave it out")
+    return None if key is None else KeyRing([key.strip()])
+
+
 def _served(settings: Settings, data_dir: Path) -> dict[str, Served]:
     """Each model that some engine is named for, in the order of the cards; "*" names one for all the rest."""
     models = ModelStore(data_dir / "models")
@@ -122,7 +129,9 @@ def _served(settings: Settings, data_dir: Path) -> dict[str, Served]:
             known = ", ".join(cards)
             raise SettingsError(f"models.{model!r} is not a model that Moonbase has a card for; it knows: {known}")
     chosen = {model: settings.models.get(model, rest) for model in cards}
-    return {model: Served(cards[model], engines[engine]) for model, engine in chosen.items() if engine is not None}
+    return {
+        model: Served(cards[model], engines[engine], engine) for model, engine in chosen.items() if engine is not None
+    }
 
 
 def _engine(name: str, settings: Settings, models: ModelStore) -> Engine:

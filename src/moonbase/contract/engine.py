@@ -16,6 +16,7 @@ from moonbase.contract.grammar import Grammar
 from moonbase.contract.logprobs import TokenLogprob
 from moonbase.contract.media_formats import MediaKind
 from moonbase.contract.prompts import Prompt
+from moonbase.contract.readings import Reading, Watched, readings
 from moonbase.contract.request import ChatRequest, Sampling
 
 
@@ -73,7 +74,7 @@ def at_once(engine: Engine, request: ChatRequest) -> Coroutine[Any, Any, list[Ev
     return engine.at_once(request) if isinstance(engine, AtOnce) else None
 
 
-class EngineAround:
+class EngineAround(Watched):
     """An engine in front of `engine`: it is and does what that one does, save what a subclass does otherwise."""
 
     def __init__(self, engine: Engine) -> None:
@@ -90,6 +91,9 @@ class EngineAround:
 
     async def count(self, request: ChatRequest) -> int:
         return await self._engine.count(request)
+
+    async def readings(self) -> list[Reading]:
+        return await readings(self._engine)
 
     @property
     def context_length(self) -> int | None:

@@ -25,6 +25,8 @@ class Entry:
     path: str
     trace_id: str = field(default_factory=lambda: f"{random.getrandbits(128):032x}")
     began: float = field(default_factory=time.perf_counter)
+    first: float = 0.0
+    """When the first increment of a stream left; 0 of any other answer."""
     status: int = 0
     model: str | None = None
     usage: Usage | None = None

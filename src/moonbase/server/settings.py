@@ -32,17 +32,18 @@ hosted API's 400), always the 400, or take it as empty."""
 
 class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[server]`. `max_body_mb` bounds a request's body; `drain_s` is how long Ctrl-C waits for streams; `unread_s` is
-    for how many seconds a client may take nothing of its answer;
-    `k3_logprobs` serves `logprobs` also for the cards whose hosted model refuses them; `credit_usd` is the voucher that
-    each key begins with, in US dollars; `reask` is how often an answer that breaks its schema is asked for again, from
-    engines that do not hold it to the schema themselves; `database_url` names the PostgreSQL database through which
-    servers share reasoning, balances and limits; `allow_origins` are the origins of web pages that may use the server
-    from a browser, or "*"; `playground` serves the page for trying the server out."""
+    for how many seconds a client may take nothing of its answer; `k3_logprobs` serves `logprobs` also for the cards
+    whose hosted model refuses them; `credit_usd` is the voucher that each key begins with, in US dollars; `reask`
+    is how often an answer that breaks its schema is asked for again, from engines that do not hold it to the schema
+    themselves; `database_url` names the PostgreSQL database through which servers share reasoning, balances and
+    limits; `metrics_key` is the key that `/metrics` asks for; `allow_origins` are the origins of web pages that may
+    use the server from a browser, or "*"; `playground` serves the page for trying the server out."""
 
     host: str = "127.0.0.1"
     port: int = 8000
     api_keys: tuple[str, ...] = ()
     key_file: str | None = None
+    metrics_key: str | None = None
     data_dir: str | None = None
     database_url: str | None = None
     max_body_mb: int = 100
