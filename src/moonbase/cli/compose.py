@@ -162,7 +162,10 @@ def open_engine(name: str, spec: EngineSettings, models: ModelStore | None = Non
     path = path.expanduser()
     if models is not None and not (path.is_absolute() or path.exists()):
         path = models.find(spec.path or "")
-    return open_gguf(path, context=spec.context, threads=spec.threads, slots=spec.slots)
+    cache = spec.cache_mb * 1024 * 1024
+    return open_gguf(
+        path, context=spec.context, threads=spec.threads, slots=spec.slots, batch=spec.batch, cache_bytes=cache
+    )
 
 
 def promising(engine: Engine, settings: Settings) -> Engine:

@@ -69,7 +69,8 @@ class UpstreamSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`[engines.NAME]`. `context` is in tokens; `threads` and `slots` of 0 leave the choice to the engine.
+    """`[engines.NAME]`. `context`, `threads`, `slots`, `batch` and `cache_mb` are limits of an engine of this machine
+    (docs/engines.md); 0 leaves one to the engine.
 
     Of kind http: `url` or `upstreams` say where, `dialect` what kind of server it is, `model` its name for the model.
     `key` is the API key there, `key_env` an environment variable that holds it. `sees` is what it can be shown, where
@@ -89,6 +90,8 @@ class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     context: int = 0
     threads: int = 0
     slots: int = 0
+    batch: int = 0
+    cache_mb: Annotated[int, msgspec.Meta(ge=0)] = 0
     pace_s: float = 0.0
     url: str | None = None
     dialect: DialectName = "openai"
