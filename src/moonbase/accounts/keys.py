@@ -19,6 +19,16 @@ class KeyRing:
     def __init__(self, keys: Iterable[str] = ()) -> None:
         self._digests = [_digest(key) for key in keys]
 
+    def hold(self, keys: Iterable[str]) -> tuple[int, int]:
+        """Have `keys` from now on, of which there is at least one; says how many are new, and how many not valid any
+        more."""
+        digests = [_digest(key) for key in keys]
+        if not digests:
+            raise ValueError("a ring of no keys would let everybody in")
+        added, removed = len({*digests} - {*self._digests}), len({*self._digests} - {*digests})
+        self._digests = digests
+        return added, removed
+
     @property
     def open(self) -> bool:
         return not self._digests

@@ -11,6 +11,7 @@ import moonbase
 from moonbase.accounts.batches import BatchStore
 from moonbase.accounts.file_index import FileLimits
 from moonbase.accounts.files import FileStore
+from moonbase.accounts.key_watch import KeyWatch
 from moonbase.accounts.keys import KeyRing, read_key_file
 from moonbase.cli.keeping import keep_here, keep_shared
 from moonbase.cli.toolbox import open_toolbox
@@ -44,7 +45,7 @@ PLAYGROUND = Path(moonbase.__file__).parent / "web"
 def compose(settings: Settings) -> Platform:
     """Make the platform; raises `SettingsError` for whatever in the settings cannot work."""
     settings = with_default_engine(settings)
-    keys = _key_ring(settings)
+    keys, watches = _key_ring(settings)
     check_binding(settings.server.host, has_keys=not keys.open)
     check_origins(settings.server.allow_origins)
     credit = starting_credit(settings.server.credit_usd)
@@ -86,8 +87,15 @@ def compose(settings: Settings) -> Platform:
         max_body=settings.server.max_body_mb * 1024 * 1024,
         unread=settings.server.unread_s,
         drain=Drain(settings.server.drain_s),
-        opening=(*tools.connecting, *tools.opening, *kept.opening, files.open, batches.open),
-        closing=(*tools.closing, *kept.closing, files.close, batches.close),
+        opening=(
+            *(watch.start for watch in watches),
+            *tools.connecting,
+            *tools.opening,
+            *kept.opening,
+            files.open,
+            batches.open,
+        ),
+        closing=(*(watch.close for watch in watches), *tools.closing, *kept.closing, files.close, batches.close),
         notices=(*(f"tools    {notice}" for notice in tools.notices), *kept.notices),
     )
 
@@ -101,13 +109,18 @@ def file_limits(settings: FilesSettings) -> FileLimits:
     )
 
 
-def _key_ring(settings: Settings) -> KeyRing:
+def _key_ring(settings: Settings) -> tuple[KeyRing, list[KeyWatch]]:
+    """The keys, and what keeps those of the key file up to date."""
     keys = list(settings.server.api_keys)
-    if settings.server.key_file:
-        keys += read_key_file(Path(settings.server.key_file))
     if not all(key.strip() for key in keys):
         raise SettingsError("an API key is empty; give every --api-key and every entry of server.api_keys a value")
-    return KeyRing(keys)
+    if not settings.server.key_file:
+        return KeyRing(keys), []
+    path = Path(settings.server.key_file)
+    ring = KeyRing()
+    watch = KeyWatch(ring, path, keys)  # before it is read: what changes meanwhile is seen
+    ring.hold([*keys, *read_key_file(path)])
+    return ring, [watch]
 
 
 def _watchers(key: str | None) -> KeyRing | None:
