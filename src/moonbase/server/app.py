@@ -134,7 +134,7 @@ class App:
             return
         entry.page = self._pages.headers_for(origin, exchange.header(b"host"))
         key = key_of(exchange) if anthropic else exchange.header(b"authorization")
-        owner = "" if path in self._public else self.platform.keys.authenticate(key)
+        owner = entry.caller = "" if path in self._public else self.platform.keys.authenticate(key)
         if (answers := self._callables.get(path)) is not None:
             if exchange.method != "POST":
                 raise HTTPException(405, headers={"Allow": "POST"})

@@ -267,7 +267,7 @@ class BatchRunner:
             charges.append(partial(ledger.charge, owner, model, price, usage, searches=searches, percent=BATCH_PERCENT))
 
         exchange = BatchExchange()
-        entry = Entry("BATCH", f"{record.batch.id}/{line.number}")
+        entry = Entry("BATCH", f"{record.batch.id}/{line.number}", record.owner)
         try:
             if len(line.body) > self._platform.max_body:
                 raise too_large()

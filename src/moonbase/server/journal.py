@@ -24,6 +24,8 @@ class Entry:
 
     method: str
     path: str
+    caller: str = ""
+    """The id of the key, as the books have it."""
     trace_id: str = field(default_factory=lambda: f"{random.getrandbits(128):032x}")
     began: float = field(default_factory=time.perf_counter)
     first: float = 0.0
@@ -83,6 +85,8 @@ class Entry:
             parts.append(f"reasked={self.reasked}")
         if self.error is not None:
             parts.append(f"error={self.error}")
+        if self.caller:
+            parts.append(f"caller={self.caller}")
         parts.append(f"trace={self.trace_id}")
         if self.trace is not None:
             parts.append(f"traceparent={self.trace.parent}")
