@@ -114,7 +114,7 @@ class _Answer:
         charge: Charge,
     ) -> None:
         self._platform, self._served, self._request = platform, prepared.served, prepared.request
-        self._plan = prepared.plan
+        self._plan, self._search = prepared.plan, prepared.search
         self._owner, self._entry, self._exchange, self._admission = owner, entry, exchange, admission
         self._form, self._charge = form, charge
         self._fold = Fold()
@@ -195,7 +195,7 @@ class _Answer:
         platform, engine, plan = self._platform, self._served.engine, self._plan
         if plan is None:
             return engine.stream(self._request)
-        context = CallContext(key_id=self._owner, data_dir=platform.data_dir)
+        context = CallContext(key_id=self._owner, data_dir=platform.data_dir, search=self._search)
         calls = Calls(platform.fibers, platform.sealer, plan.functions, context)
         runs = plan.functions if plan.shared else None
         return ToolLoop(engine, calls, steps=plan.steps, runs=runs).stream(self._request)
