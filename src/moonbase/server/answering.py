@@ -135,10 +135,11 @@ class _Answer:
 
     async def _all(self, take: Take) -> Failed | None:
         """`take` the events, however the engine gives them; nobody reads them as they come."""
-        asked = at_once(self._served.engine, self._request) if self._plan is None else None
+        events: list[Event] = []
+        asked = at_once(self._served.engine, self._request, events) if self._plan is None else None
         if asked is None:
             return await each(self._events(), self._platform.drain, self._exchange, take)
-        return await together(asked, self._platform.drain, self._exchange, take)
+        return await together(asked, events, self._platform.drain, self._exchange, take)
 
     async def stream(self) -> None:
         form = self._form

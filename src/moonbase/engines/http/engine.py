@@ -169,14 +169,13 @@ class HttpEngine(AtOnce):
         except ApiError as error:
             yield Failed(error)
 
-    def at_once(self, request: ChatRequest) -> Coroutine[Any, Any, list[Event]] | None:
-        return None if comes_in_frames(request) else self._at_once(request)
+    def at_once(self, request: ChatRequest, events: list[Event]) -> Coroutine[Any, Any, None] | None:
+        return None if comes_in_frames(request) else self._at_once(request, events)
 
-    async def _at_once(self, request: ChatRequest) -> list[Event]:
+    async def _at_once(self, request: ChatRequest, events: list[Event]) -> None:
         """As `stream`, for an answer that the upstream is asked to give whole. Collecting the events of `stream` would
         be the same in one line, and take 4 % more for each answer."""
         answer: AnswerReader | None = None
-        events: list[Event] = []
         try:
             async with await self._reply_to(request) as reply:
                 frames, waiting = _frames_of(reply), 0
@@ -199,7 +198,6 @@ class HttpEngine(AtOnce):
             events += self._cut_off(answer, broken)
         except ApiError as error:
             events.append(Failed(error))
-        return events
 
     def _reader_of(self, reply: Reply, request: ChatRequest, *, streamed: bool) -> AnswerReader:
         opened = self._opens_thinking or self._opened.get(request.model)
