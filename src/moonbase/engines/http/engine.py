@@ -37,6 +37,7 @@ from moonbase.engines.http.failures import (
     twice_named,
     unreachable,
 )
+from moonbase.engines.http.lone_end import Habit
 from moonbase.engines.http.offer import NoOffer, Offer, ask_offer
 
 logger = logging.getLogger("moonbase.engines")
@@ -82,7 +83,7 @@ class HttpEngine(AtOnce):
         self._early = True
         self._inline: ThinkMarks | None = None
         self._opens_thinking = opens_thinking
-        self._opened: dict[str, bool] = {}
+        self._habits: dict[str, Habit] = {}
         """Of each model that was asked for, whether its content begins inside the reasoning."""
 
     @property
@@ -200,7 +201,7 @@ class HttpEngine(AtOnce):
             events.append(Failed(error))
 
     def _reader_of(self, reply: Reply, request: ChatRequest, *, streamed: bool) -> AnswerReader:
-        opened = self._opens_thinking or self._opened.get(request.model)
+        opened = self._opens_thinking or self._habits.get(request.model, Habit()).begins
         prompt = _prompt_of(reply)
         return AnswerReader(request, self.dialect, prompt, early=self._early, opened=opened, streamed=streamed)
 
@@ -254,7 +255,7 @@ class HttpEngine(AtOnce):
         if answer.inline:
             self._inline = self.dialect.text.think
         if answer.opened is not None:
-            self._opened[request.model] = answer.opened
+            self._habits[request.model] = self._habits.get(request.model, Habit()).after(answer.opened)
 
     def _mend(self, way: _Way, refusal: Refusal) -> _Way | None:
         """How to ask again for what was refused; None where there is no other way.
