@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 import threading
@@ -276,6 +277,30 @@ def test_ctrl_c_stops_run_sync_and_what_was_whole_is_kept() -> None:
     finally:
         signal.signal(signal.SIGINT, before)
     assert [message.role for message in session.messages] == ["user", "assistant", "tool"]
+    assert [each.function.name for each in session.pending] == ["interrupt"]
+
+
+def test_the_first_ctrl_c_stops_run_sync_within_asyncio_run() -> None:
+    """There it cancels the task that waits, whose loop stands still."""
+
+    async def interrupt() -> str:
+        """Press Ctrl-C."""
+        os.kill(os.getpid(), signal.SIGINT)
+        async with asyncio.timeout(10):
+            await asyncio.Event().wait()
+        return "never"
+
+    session = Session.in_memory()
+
+    async def program() -> None:
+        scripted(interrupt).run_sync(call("interrupt"), session=session)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            asyncio.run(program())
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert [each.function.name for each in session.pending] == ["interrupt"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import msgspec
@@ -28,6 +29,7 @@ from moonbase.contract.events import (
     Usage,
 )
 from moonbase.contract.fold import Fold
+from moonbase.contract.logprobs import LOWEST, TokenLogprob
 from moonbase.contract.reading import StreamReader
 from moonbase.contract.reading_errors import BROKEN
 from tests.contract.answers import answers
@@ -112,6 +114,21 @@ class TestDialects:
     def test_usage_without_details_and_with_nulls(self) -> None:
         usage = {**USAGE, "prompt_tokens_details": None, "completion_tokens_details": {"reasoning_tokens": None}}
         assert read(frame({**STOP, "usage": usage}))[-1] == Finished("stop", Usage(9, 6, 0, 0))
+
+    @pytest.mark.parametrize("odd", [math.nan, math.inf, -math.inf])
+    def test_numbers_that_json_has_not(self, odd: float) -> None:
+        """Python's `json` writes NaN and Infinity: the value is lost, and nothing else of the answer."""
+        listed = [{"token": "NaN", "logprob": odd, "bytes": [78, 97, 78], "top_logprobs": []}]
+        content = frame({"delta": {"content": 'a "NaN"\\'}, "logprobs": {"content": listed}}, timings={"speed": odd})
+        end = frame({**STOP, "usage": {**FULL, "speed": odd}})
+        assert read(
+            content, frame({"delta": {"content": "x"}}, speed=odd), frame({"delta": {"content": "y"}}), end
+        ) == [
+            ContentDelta('a "NaN"\\', logprobs=(TokenLogprob("NaN", LOWEST, tuple(b"NaN")),)),
+            ContentDelta("x"),
+            ContentDelta("y"),
+            Finished("stop", Usage(9, 6, 2, 4)),
+        ]
 
     @pytest.mark.parametrize("wrong", [-5, 2**53, 2**63, 10**30, 1.5, "6", True])
     @pytest.mark.parametrize("name", ["prompt_tokens", "completion_tokens", "cached_tokens", "reasoning_tokens"])
@@ -317,7 +334,20 @@ class TestFailures:
 
     @pytest.mark.parametrize(
         "payload",
-        [b"", b"{", b"[]", b"null", b'"x"', b"\xff", b'{"choices":3}', b'{"choices":[3]}', b"[" * 100_000, b"[DONE]x"],
+        [
+            b"",
+            b"{",
+            b"[]",
+            b"null",
+            b"NaN",
+            b'{"x":NaN',
+            b'"x"',
+            b"\xff",
+            b'{"choices":3}',
+            b'{"choices":[3]}',
+            b"[" * 100_000,
+            b"[DONE]x",
+        ],
         ids=lambda payload: repr(payload[:12]),
     )
     def test_a_frame_that_is_none(self, payload: bytes) -> None:

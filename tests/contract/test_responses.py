@@ -33,7 +33,7 @@ from moonbase.contract.events import (
 from moonbase.contract.fold import Fold
 from moonbase.contract.request import ChatBody
 from moonbase.contract.responses.body import ResponsesBody, chat_body
-from moonbase.contract.responses.reply import Head
+from moonbase.contract.responses.reply import Head, SearchSource
 from moonbase.contract.responses.tools import Called
 from moonbase.contract.responses.writer import ResponseWriter, whole_response
 
@@ -271,9 +271,13 @@ REFUSED: dict[str, tuple[Json, str]] = {
         {"tools": [{"type": "web_search", "filters": {"blocked_domains": ["a"]}}]},
         "tools[0].filters.blocked_domains is not supported",
     ),
-    "a search in some places": (
-        {"tools": [{"type": "web_search", "filters": {"allowed_domains": ["example.org"]}}]},
-        "tools[0].filters.allowed_domains cannot be honoured",
+    "an address to search": (
+        {"tools": [{"type": "web_search", "filters": {"allowed_domains": ["a.org", "https://b.org"]}}]},
+        "tools[0].filters.allowed_domains[1] is 'https://b.org'; expected a domain",
+    ),
+    "many domains": (
+        {"tools": [{"type": "web_search", "filters": {"allowed_domains": ["a.org"] * 101}}]},
+        "tools[0].filters.allowed_domains must have at most 100 entries",
     ),
     "pictures": ({"tools": [{"type": "web_search", "search_content_types": ["image"]}]}, "search_content_types"),
     "something else to include": ({"include": ["file_search_call.results"]}, "include[0]"),
@@ -415,6 +419,25 @@ def test_a_search_of_the_server() -> None:
     assert (search["status"], search["action"]) == ("completed", {"type": "search", "query": "moon"})
     assert said["content"][0]["text"] == "Found."
     assert "secret" not in json.dumps(told)
+
+
+@pytest.mark.parametrize(("failed", "found"), [(False, [("https://a.org", "A")]), (True, [])])
+def test_what_a_search_has_found(*, failed: bool, found: list[tuple[str, str]]) -> None:
+    """Told with the end of the search, where it is asked for."""
+    made = ResponseWriter(head(), NAMES, lambda: 12.5, {"moon": [SearchSource(*one) for one in found]}.__getitem__)
+    events = [
+        ToolCallOpened(0, "web_search:0", "web_search", 1),
+        ArgumentsDelta(0, '{"query":"moon"}', 1),
+        StepEnded("tool_calls", COUNTS),
+        ToolResult("web_search:0", "web_search", "moonshot/web-search:latest", "sealed", failed),
+        Finished("stop", COUNTS),
+    ]
+    told = [msgspec.to_builtins(one) for event in events for one in made.events(event)]
+    items = [event["item"]["action"] for event in told if "item" in event]
+    assert items[0] == {"type": "search", "query": ""}
+    sources = [{"type": "url", "url": url, "title": title} for url, title in found]
+    assert items[1] == {"type": "search", "query": "moon", "sources": sources}
+    assert told[-1]["response"]["output"][0]["action"] == items[1]
 
 
 def test_a_search_beside_a_call_of_the_client_is_not_made() -> None:

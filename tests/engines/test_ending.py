@@ -294,6 +294,41 @@ async def test_a_long_answer_is_only_followed_near_its_end() -> None:
     assert len(opened) == 1
 
 
+LIST = {"type": "object", "properties": {"xs": {"type": "array", "items": {"type": "integer"}}}, "required": ["xs"]}
+
+
+async def around(asked: ChatRequest, *events: TextEvent) -> list[Event]:
+    """What is heard where ten increments may repeat what stood before them."""
+    engine = RenderedEngine(Held(READ, *events), kimi_k2.render, KIMI, open_walk=open_walk, circles=10)
+    async with aclosing(engine.stream(asked)) as heard:
+        return [event async for event in heard]
+
+
+@pytest.mark.parametrize(
+    ("text", "whole"),
+    [
+        ('{"xs":[' + "1," * 500, '{"xs":[1,1,1,1,1,1]}'),
+        ('{"xs":[4' + "9" * 500, '{"xs":[49999999999]}'),
+        ('{"xs":[' + "[7,8]," * 500, None),
+        ('{"xs":[1,2,3,4,5,6,7,8,9]}', '{"xs":[1,2,3,4,5,6,7,8,9]}'),
+    ],
+    ids=["a list", "a number", "outside its grammar", "no circle"],
+)
+async def test_what_has_a_form_ends_where_it_goes_in_circles(text: str, whole: str | None) -> None:
+    events = await around(JSON.request(LIST, 5000), *say(text), TextDone("stop"))
+    if whole is None:
+        assert isinstance(events[-1], Failed)
+    else:
+        assert (content(events), end(events)[0]) == (whole, "stop")
+
+
+async def test_free_text_may_go_in_circles() -> None:
+    """Nobody can say that it was not asked to."""
+    asked = request(thinking=PLAIN, tools=[{"type": "function", "function": {"name": "f", "parameters": LIST}}])
+    events = await around(asked, *say("la " * 100), TextDone("stop"))
+    assert (content(events), end(events)[0]) == ("la " * 100, "stop")
+
+
 CALL = [TextDelta(mark, mark=True) for mark in ("<|tool_calls_section_begin|>", "<|tool_call_begin|>")]
 
 

@@ -58,14 +58,17 @@ def failure(events: list[Event]) -> str:
 
 async def hear_at_once(engine: Takes, request: ChatRequest, *, tries: int = 2) -> list[Event]:
     """As `hear`, of an engine that gives its answers whole."""
-    asked = at_once(ReaskingEngine(TakesAtOnce(engine), tries=tries), request)
+    events: list[Event] = []
+    asked = at_once(ReaskingEngine(TakesAtOnce(engine), tries=tries), request, events)
     assert asked is not None
-    return await asked
+    await asked
+    return events
 
 
 class TakesAtOnce(EngineAround, AtOnce):
-    async def at_once(self, request: ChatRequest) -> list[Event]:
-        return [event async for event in self.stream(request)]
+    async def at_once(self, request: ChatRequest, events: list[Event]) -> None:
+        async for event in self.stream(request):
+            events.append(event)
 
 
 @pytest.mark.parametrize(

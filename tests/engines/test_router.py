@@ -64,8 +64,9 @@ class Engine(ScriptedEngine):
 class AtOnceEngine(Engine, AtOnce):
     """One that can give its answers in one piece."""
 
-    async def at_once(self, request: ChatRequest) -> list[Event]:
-        return [event async for event in self.stream(request)]
+    async def at_once(self, request: ChatRequest, events: list[Event]) -> None:
+        async for event in self.stream(request):
+            events.append(event)
 
 
 class Pauses:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import sqlite3
 import time
@@ -17,8 +18,10 @@ from moonbase.accounts.ledger import Balance
 from moonbase.accounts.money import DOLLAR, rates
 from moonbase.accounts.store import Account, StoreFailed, Used
 from moonbase.contract.cards import CARDS
+from moonbase.contract.engine import AtOnce
 from moonbase.contract.errors import Unavailable
-from moonbase.contract.events import ContentDelta, Failed, Finished, PromptRead, ReasoningDelta, Usage
+from moonbase.contract.events import ContentDelta, Event, Failed, Finished, PromptRead, ReasoningDelta, Usage
+from moonbase.contract.request import ChatRequest
 from moonbase.engines.scripted import ScriptedEngine
 from moonbase.server.account import shown
 from tests.documents.live import Live, serving
@@ -206,6 +209,32 @@ async def test_a_client_that_leaves_pays_for_what_was_generated(tmp_path: Path, 
         # The token of the last moment may have been generated and not yet taken from the engine.
         assert engine.generated - 2 <= paid.completion_tokens <= engine.generated < 200
         assert spent(server) == paid.cost == paid.prompt_tokens * 950 + paid.completion_tokens * 4000
+
+
+class HalfAtOnce(ScriptedEngine, AtOnce):
+    """An engine that is asked for whole answers, of which half has come; the rest never does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.came, self.left = asyncio.Event(), asyncio.Event()
+
+    async def at_once(self, request: ChatRequest, events: list[Event]) -> None:
+        events += HALF[:-1]
+        self.came.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.left.set()
+
+
+async def test_a_client_that_leaves_pays_for_what_came_of_a_whole_answer(tmp_path: Path) -> None:
+    engine = HalfAtOnce()
+    async with running(make_platform(tmp_path, engine=engine)) as server:
+        _, writer = await begin(server, body())
+        await engine.came.wait()
+        writer.close()
+        await engine.left.wait()
+        assert used(server) == Used(1, 40, 10, 5, 2, 30 * 950 + 10 * 160 + 5 * 4000)
 
 
 @pytest.mark.parametrize("streamed", [True, False])

@@ -17,6 +17,7 @@ from moonbase.contract.request import ChatRequest
 from moonbase.engines.scripted import ScriptedEngine
 from tests.running import KEY, Running, make_platform, running
 from tests.server.client import body, complete
+from tests.server.test_web_tools import Told, hit
 
 Json = dict[str, Any]
 MODEL = "kimi-k3"
@@ -103,6 +104,33 @@ async def test_the_server_searches(server: Running) -> None:
     assert (search.status, search.action.type) == ("completed", "search")
     assert "hospital" in response.output_text  # the scripted engine tells what it has read
     assert response.usage is not None
+
+
+async def searched(client: AsyncOpenAI, *, include: Any, streams: bool) -> Any:
+    """The response to a search within two domains."""
+    tools: Any = [{**SEARCH, "filters": {"allowed_domains": ["Example.org", "example.com"]}}]
+    if not streams:
+        return await client.responses.create(model=MODEL, input=[LOOK], tools=tools, include=include)
+    async with client.responses.stream(model=MODEL, input=[LOOK], tools=tools, include=include) as stream:
+        return await stream.get_final_response()
+
+
+@pytest.mark.parametrize("streams", [False, True])
+async def test_where_a_search_has_looked(tmp_path: Path, *, streams: bool) -> None:
+    """`filters.allowed_domains`, and `web_search_call.action.sources` in `include`."""
+    search = Told(hit(1, host="other.net"), hit(2, host="news.example.org"), hit(3, host="www.example.com"))
+    async with running(make_platform(tmp_path, search=search)) as server, sdk(server) as client:
+        response = await searched(client, include=["web_search_call.action.sources"], streams=streams)
+        without = await searched(client, include=[], streams=streams)
+    action = response.output[1].model_dump()["action"]
+    assert [(source["url"], source["title"]) for source in action["sources"]] == [
+        ("http://news.example.org/2", "Title 2"),
+        ("http://www.example.com/3", "Title 3"),
+    ]
+    assert "Title 2" in response.output_text
+    assert "Title 1" not in response.output_text
+    assert search.asked[0] == ("hospital site:example.org OR site:example.com", 20)
+    assert without.output[1].model_dump()["action"].get("sources") is None
 
 
 async def test_calls_of_the_client_end_a_step_with_a_search(server: Running) -> None:

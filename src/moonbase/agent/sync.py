@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import signal
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -43,15 +46,41 @@ def _in_a_thread(start: Callable[[], Coroutine[Any, Any, T]]) -> T:
         except BaseException as error:  # handed to the caller, whatever it is
             errors.append(error)
 
+    def stop() -> None:
+        for each in stops:
+            each()
+
     thread = threading.Thread(target=work, name="moonbase-agent", daemon=True)
     thread.start()
     try:
-        thread.join()
+        with _cancelled_by_signals(stop):
+            thread.join()
     except BaseException:  # Ctrl-C
-        for stop in stops:
-            stop()
+        stop()
         thread.join()
         raise
     if errors:
         raise errors[0]
     return outcome[0]
+
+
+@contextmanager
+def _cancelled_by_signals(stop: Callable[[], None]) -> Generator[None]:
+    """Call `stop` where Ctrl-C cancels the task that waits here, which is what `asyncio.run` makes of the first: its
+    loop stands still meanwhile, so the task itself would not notice."""
+    task, handle = asyncio.current_task(), signal.getsignal(signal.SIGINT)
+    if task is None or not callable(handle) or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = task.cancelling()
+
+    def handled(number: int, frame: FrameType | None) -> None:
+        handle(number, frame)
+        if task.cancelling() > before:
+            stop()
+
+    signal.signal(signal.SIGINT, handled)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handle)

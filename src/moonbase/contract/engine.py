@@ -64,15 +64,15 @@ class Engine(Protocol):
 class AtOnce:
     """Of an engine that can also give an answer in one piece, which costs less where nobody reads it as it is made."""
 
-    def at_once(self, request: ChatRequest) -> Coroutine[Any, Any, list[Event]] | None:
-        """What gives the events that `stream` would yield, all of them, by the same rules; cancelling it stops the
-        generation. None where this request's answer comes as a stream alone."""
+    def at_once(self, request: ChatRequest, events: list[Event]) -> Coroutine[Any, Any, None] | None:
+        """What adds to `events` those that `stream` would yield, all of them, by the same rules; cancelling it stops
+        the generation, and leaves what had come. None where this request's answer comes as a stream alone."""
         raise NotImplementedError
 
 
-def at_once(engine: Engine, request: ChatRequest) -> Coroutine[Any, Any, list[Event]] | None:
+def at_once(engine: Engine, request: ChatRequest, events: list[Event]) -> Coroutine[Any, Any, None] | None:
     """See `AtOnce`; None of an engine that only streams. What is given must be awaited or closed."""
-    return engine.at_once(request) if isinstance(engine, AtOnce) else None
+    return engine.at_once(request, events) if isinstance(engine, AtOnce) else None
 
 
 class EngineAround(Watched):

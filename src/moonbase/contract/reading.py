@@ -23,7 +23,7 @@ from moonbase.contract.events import (
 )
 from moonbase.contract.reading_choice import ChoiceReader, Delta, as_reason
 from moonbase.contract.reading_errors import failure_of, failure_of_reason
-from moonbase.contract.reading_frame import Frame, FrameUsage, LoopTold, decode
+from moonbase.contract.reading_frame import Frame, FrameUsage, LoopTold, decode, without_odd_numbers
 from moonbase.contract.reading_run import Run, begin_run
 
 DONE = b"[DONE]"
@@ -76,6 +76,9 @@ class StreamReader:
         try:
             frame = decode(payload)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            mended = without_odd_numbers(payload)
+            if mended != payload:
+                return self.feed(mended)
             return self._fail(
                 UnexpectedOutput(f"invalid state transition: the stream has a frame that is none: {error}")
             )

@@ -19,7 +19,7 @@ from moonbase.contract.events import (
     ToolCallOpened,
     Usage,
 )
-from moonbase.contract.logprobs import Logprobs, TokenLogprob
+from moonbase.contract.reading_logprobs import read_logprobs
 
 _REASONS: frozenset[str] = frozenset(get_args(FinishReason))
 _ALIASES: dict[str, FinishReason] = {
@@ -249,7 +249,7 @@ class ChoiceReader:
     def _content(self, text: str, logprobs: Any) -> list[Event]:
         if not text or self._calls:
             return []
-        tokens = _token_logprobs(logprobs) if logprobs is not None else ()
+        tokens = read_logprobs(logprobs) if logprobs is not None else ()
         return [*self._close_reasoning(), ContentDelta(text, self._spend(), self._index, self._take_ids(), tokens)]
 
     def _call(self, delta: CallDelta) -> list[Event]:
@@ -321,14 +321,6 @@ def _is_whole(arguments: str) -> bool:
         return isinstance(msgspec.json.decode(arguments), dict)
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
         return False
-
-
-def _token_logprobs(logprobs: Any) -> tuple[TokenLogprob, ...]:
-    """None where they are not in the form of contract.md 2.5."""
-    try:
-        return tuple(msgspec.convert(logprobs, Logprobs).content)
-    except msgspec.ValidationError:
-        return ()
 
 
 def _ids(value: Any) -> tuple[int, ...]:

@@ -18,6 +18,7 @@ from moonbase.contract.errors import ApiError, InvalidRequest
 from moonbase.contract.events import Failed, PromptRead
 from moonbase.contract.grammar import Grammar
 from moonbase.contract.prompts import Prompt
+from moonbase.engines.circles import Circles
 from moonbase.parse.closing import QUICK, THOROUGH, Steps, Walk
 from moonbase.parse.following import Following, Spot
 
@@ -45,10 +46,13 @@ class _End(NamedTuple):
 
 
 class Ending:
-    """The end of one answer to `grammar`; `most` is its budget in tokens, `count` the engine's."""
+    """The end of one answer to `grammar`; `most` is its budget in tokens, `count` the engine's. `circles`: what has a
+    form ends also where it goes in circles."""
 
-    def __init__(self, open_walk: OpenWalk, grammar: Grammar, most: int, count: Count) -> None:
-        self._open_walk, self._grammar, self._count = open_walk, grammar, count
+    def __init__(
+        self, open_walk: OpenWalk, grammar: Grammar, most: int, count: Count, circles: Circles | None = None
+    ) -> None:
+        self._open_walk, self._grammar, self._count, self._circles = open_walk, grammar, count, circles
         self._left: int = most
         self._kept: list[TextDelta] = []
         self._following: Following | None = None
@@ -75,7 +79,9 @@ class Ending:
         return None
 
     async def passes(self, delta: TextDelta) -> bool:
-        """Whether `delta` may be let out, for the answer can still be ended after it."""
+        """Whether `delta` may be let out: the answer can still be ended after it, and does not go in circles."""
+        if self._circles is not None and self._circles.turn(delta.text) and await self._in_form():
+            return False
         left = self._left - delta.tokens
         if self._following is None and not self._lost:
             self._kept.append(delta)
@@ -109,6 +115,12 @@ class Ending:
             TextDelta(piece.text, share, mark if piece.special else False)
             for piece, share, mark in zip(pieces, tokens, marks, strict=False)
         ]
+
+    async def _in_form(self) -> bool:
+        """Whether what is being written is no free text."""
+        if self._following is None and not self._lost:
+            await self._open()
+        return self._following is not None and not self._following.in_free_text(self._following.here)
 
     async def complete(self) -> bool:
         """Whether what has been let out is a whole answer, and not free text that was cut off."""

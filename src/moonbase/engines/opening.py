@@ -18,6 +18,10 @@ from moonbase.engines.rendered import Render, RenderedEngine
 from moonbase.prompt import kimi_k2
 from moonbase.prompt.generic import TemplateRenderer
 
+_CIRCLES = 256
+"""Tokens of the same that the bundled model may write where a form lets it: lists without end are beyond it, and would
+go on to the end of its context, for minutes. Of a larger model such a list may well be what was asked for."""
+
 
 def bundled_model() -> Path:
     """The GGUF file that ships with Moonbase."""
@@ -33,7 +37,8 @@ def open_gguf(
     settings = LlamaSettings(model=str(path), **{name: limit for name, limit in limits.items() if limit})
     settings.check()
     render, output = chat_format(read_model(str(path)), datetime.now)
-    return RenderedEngine(LlamaEngine(settings), render, output, open_walk=open_walk)
+    circles = _CIRCLES if path == bundled_model() else None
+    return RenderedEngine(LlamaEngine(settings), render, output, open_walk=open_walk, circles=circles)
 
 
 def chat_format(model: GgufModel, now: Callable[[], datetime]) -> tuple[Render, OutputFormat]:

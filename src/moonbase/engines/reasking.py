@@ -55,23 +55,26 @@ class ReaskingEngine(EngineAround, AtOnce):
             return self._engine.stream(request)
         return self._choice(request, promises, 0) if request.n == 1 else self._choices(request, promises)
 
-    def at_once(self, request: ChatRequest) -> Coroutine[Any, Any, list[Event]] | None:
-        asked = at_once(self._engine, request) if request.n == 1 else None
-        return asked if asked is None or self._engine.enforces else self._checked(asked, request)
+    def at_once(self, request: ChatRequest, events: list[Event]) -> Coroutine[Any, Any, None] | None:
+        asked = at_once(self._engine, request, events) if request.n == 1 else None
+        return asked if asked is None or self._engine.enforces else self._checked(asked, request, events)
 
-    async def _checked(self, asked: Coroutine[Any, Any, list[Event]], request: ChatRequest) -> list[Event]:
+    async def _checked(self, asked: Coroutine[Any, Any, None], request: ChatRequest, events: list[Event]) -> None:
         """The answer that `asked` gives, where it keeps what was promised; what comes of it, where it does not."""
-        events = await asked
+        await asked
         # Most answers are free text: what others were promised need not be worked out for them.
         promises = None if keeps_all(request, events) else promised(request)
         if promises is None:
-            return events
+            return
         look = Look(promises, self._validators)
         for event in events:
             look.take(event)
         if isinstance(end := events[-1], Finished) and _fault(look, end) is None:
-            return events
-        return [event async for event in self._choice(request, promises, 0, first=events)]
+            return
+        first = events.copy()
+        events.clear()
+        async for event in self._choice(request, promises, 0, first=first):
+            events.append(event)
 
     async def _choices(self, request: ChatRequest, promises: Promises) -> AsyncGenerator[Event, None]:
         """Several answers, one after the other; the prompt is told of once."""

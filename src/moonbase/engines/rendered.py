@@ -17,6 +17,7 @@ from moonbase.contract.media_formats import MediaKind
 from moonbase.contract.prompts import Opening, Rendered
 from moonbase.contract.readings import Reading, Watched, readings
 from moonbase.contract.request import ChatRequest
+from moonbase.engines.circles import Circles
 from moonbase.engines.constrained import AnswerCheck, Constraints
 from moonbase.engines.ending import Ending, OpenWalk, ended_in_time
 from moonbase.engines.thinking_budget import Reasoning, within_thinking_budget
@@ -29,16 +30,23 @@ Render = Callable[[ChatRequest], Rendered]
 class RenderedEngine(Watched):
     """Renders with `render`, continues with `text`, reads the answer as `output` says.
 
-    With `open_walk`, answers of an engine that constrains end within their budget (`ending`).
+    With `open_walk`, answers of an engine that constrains end within their budget (`ending`); `circles`: and where so
+    many increments of what has a form go in circles.
     """
 
     def __init__(
-        self, text: TextEngine, render: Render, output: OutputFormat, *, open_walk: OpenWalk | None = None
+        self,
+        text: TextEngine,
+        render: Render,
+        output: OutputFormat,
+        *,
+        open_walk: OpenWalk | None = None,
+        circles: int | None = None,
     ) -> None:
         self._text = text
         self._render = render
         self._output = output
-        self._open_walk = open_walk
+        self._open_walk, self._circles = open_walk, circles
         self._constraints = Constraints(output)
 
     async def start(self) -> None:
@@ -110,7 +118,8 @@ class RenderedEngine(Watched):
             pieces = within_thinking_budget(self._text, asked, Reasoning(think, opening), budget, answer)
         if grammar is None or self._open_walk is None:
             return pieces
-        ending = Ending(self._open_walk, grammar, asked.max_tokens, self._text.count)
+        circles = None if self._circles is None else Circles(self._circles)
+        ending = Ending(self._open_walk, grammar, asked.max_tokens, self._text.count, circles)
         return ended_in_time(pieces, ending, self.context_length)
 
     async def _answer(

@@ -103,12 +103,12 @@ class RouterEngine(AtOnce, Watched):
                 return
         yield failure or Failed(_nobody())
 
-    def at_once(self, request: ChatRequest) -> Coroutine[Any, Any, list[Event]] | None:
+    def at_once(self, request: ChatRequest, events: list[Event]) -> Coroutine[Any, Any, None] | None:
         if comes_in_frames(request) or not all(isinstance(member, AtOnce) for member in self.members):
             return None
-        return self._at_once(request)
+        return self._at_once(request, events)
 
-    async def _at_once(self, request: ChatRequest) -> list[Event]:
+    async def _at_once(self, request: ChatRequest, events: list[Event]) -> None:
         """As `stream`: of a member that fails before it says anything nothing is told."""
         marks = beginnings(request)
         order = self._order(marks)
@@ -116,19 +116,20 @@ class RouterEngine(AtOnce, Watched):
         for index in order:
             standing = self.standings[index]
             with self._serving(index):
-                events = await _all(self.members[index], request)
+                await _all(self.members[index], request, events)
             last = events[-1]
             failure = last if isinstance(last, Failed) and isinstance(last.error, PASSING) else None
             if failure is not None and all(isinstance(event, PromptRead | Failed) for event in events):
                 standing.failed(failure.error)
                 told = _graver(told, failure)
+                events.clear()
                 continue
             standing.succeeded()
             self._affinity.read(marks, index)
             if failure is not None:
                 standing.failed(failure.error)
-            return events
-        return [told or Failed(_nobody())]
+            return
+        events.append(told or Failed(_nobody()))
 
     async def _attempt(self, index: int, request: ChatRequest, marks: Marks) -> AsyncGenerator[Event | _Refused, None]:
         """The answer of one member; or, before anything of it, why there is none and another may be asked."""
@@ -187,9 +188,13 @@ class RouterEngine(AtOnce, Watched):
             standing.in_flight -= 1
 
 
-async def _all(member: Member, request: ChatRequest) -> list[Event]:
-    asked = at_once(member, request)
-    return [event async for event in member.stream(request)] if asked is None else await asked
+async def _all(member: Member, request: ChatRequest, events: list[Event]) -> None:
+    asked = at_once(member, request, events)
+    if asked is not None:
+        await asked
+        return
+    async for event in member.stream(request):
+        events.append(event)
 
 
 class _Refused:

@@ -115,7 +115,7 @@ class _Answer:
         charge: Charge,
     ) -> None:
         self._platform, self._served, self._request = platform, prepared.served, prepared.request
-        self._plan = prepared.plan
+        self._plan, self._search = prepared.plan, prepared.search
         self._owner, self._entry, self._exchange, self._admission = owner, entry, exchange, admission
         self._form, self._charge = form, charge
         self._fold = Fold()
@@ -136,10 +136,11 @@ class _Answer:
 
     async def _all(self, take: Take) -> Failed | None:
         """`take` the events, however the engine gives them; nobody reads them as they come."""
-        asked = at_once(self._served.engine, self._request) if self._plan is None else None
+        events: list[Event] = []
+        asked = at_once(self._served.engine, self._request, events) if self._plan is None else None
         if asked is None:
             return await each(self._events(), self._platform.drain, self._exchange, take)
-        return await together(asked, self._platform.drain, self._exchange, take)
+        return await together(asked, events, self._platform.drain, self._exchange, take)
 
     async def stream(self) -> None:
         form = self._form
@@ -197,7 +198,7 @@ class _Answer:
         platform, engine, plan = self._platform, self._served.engine, self._plan
         if plan is None:
             return engine.stream(self._request)
-        context = CallContext(key_id=self._owner, data_dir=platform.data_dir)
+        context = CallContext(key_id=self._owner, data_dir=platform.data_dir, search=self._search)
         calls = Calls(platform.fibers, platform.sealer, plan.functions, context)
         runs = plan.functions if plan.shared else None
         return ToolLoop(engine, calls, steps=plan.steps, runs=runs).stream(self._request)

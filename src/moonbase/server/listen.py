@@ -14,6 +14,7 @@ from typing import cast
 import uvicorn
 
 from moonbase.contract.errors import SettingsError
+from moonbase.engines.http.keepalive import keep_alive
 from moonbase.server.app import App
 from moonbase.server.protocol import Protocol
 
@@ -29,6 +30,7 @@ def bind(host: str, port: int) -> socket.socket:
     except OSError as error:
         raise SettingsError(f"cannot listen on {host}: {error.strerror or error}; check --host") from error
     taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    keep_alive(taken)
     try:
         taken.bind(address)
     except (OSError, OverflowError) as error:

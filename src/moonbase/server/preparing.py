@@ -21,6 +21,7 @@ from moonbase.server.searching import SearchingEngine, check_builtins, searches
 from moonbase.server.wire import OFF_LOOP_BYTES, off_loop
 from moonbase.tools.plan import Plan, plan_beside, plan_of
 from moonbase.tools.seal import BEGIN
+from moonbase.tools.search.provider import SearchProvider
 from moonbase.tools.searched import opened_searches
 
 
@@ -33,6 +34,8 @@ class Prepared(NamedTuple):
     options: StreamOptions
     plan: Plan | None = None
     """Of the loop that the server is to run; None where the client runs the calls."""
+    search: SearchProvider | None = None
+    """What the searches of that loop ask, where it is not what those of others do."""
 
 
 class _Opened(NamedTuple):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from functools import partial
 
 import msgspec
 
 from moonbase.contract.decoding import decode
 from moonbase.contract.fold import Fold
 from moonbase.contract.responses.body import ResponsesBody, chat_body
-from moonbase.contract.responses.reply import Head
+from moonbase.contract.responses.reply import Head, SearchSource
 from moonbase.contract.responses.tools import WEB_SEARCH, Called
 from moonbase.contract.responses.writer import ResponseWriter, whole_response
 from moonbase.contract.sse import escaped
@@ -23,6 +24,7 @@ from moonbase.server.signatures import sign
 from moonbase.server.traffic import Traffic
 from moonbase.server.wire import off_loop
 from moonbase.tools.official.web_search import URI
+from moonbase.tools.search.sites import SiteSearch
 
 RESPONSES = "/v1/responses"
 _encode = msgspec.json.Encoder().encode
@@ -48,8 +50,10 @@ class Responses:
             prepared = await self._preparation.prepare(
                 asked, served, size=len(data), owner=owner, entry=entry, beside=URI if searches else None
             )
+            search = SiteSearch(platform.search, body.domains)
+            prepared = prepared._replace(search=search)
             sign(platform, exchange, entry, body.model)
-            form = ResponseForm(platform, prepared, body, names)
+            form = ResponseForm(platform, prepared, body, names, search)
             await answer(platform, prepared, form, exchange, owner=owner, entry=entry)
 
 
@@ -57,10 +61,16 @@ class ResponseForm:
     """An answer as the Responses API writes it. See `answering.Form`."""
 
     def __init__(
-        self, platform: Platform, prepared: Prepared, body: ResponsesBody, names: Mapping[str, Called]
+        self,
+        platform: Platform,
+        prepared: Prepared,
+        body: ResponsesBody,
+        names: Mapping[str, Called],
+        search: SiteSearch,
     ) -> None:
         request = prepared.request
         self._clock, self._names = platform.clock, names
+        self._sources = partial(_sources, search) if body.tells_sources else None
         self._head = Head(
             id=f"resp_{random.getrandbits(96):024x}",
             created=int(platform.clock()),
@@ -73,13 +83,17 @@ class ResponseForm:
         )
 
     def whole(self, fold: Fold) -> bytes:
-        return _encode(whole_response(fold, self._head, self._names, self._clock))
+        return _encode(whole_response(fold, self._head, self._names, self._clock, self._sources))
 
     def writer(self) -> ResponseWriter:
-        return ResponseWriter(self._head, self._names, self._clock)
+        return ResponseWriter(self._head, self._names, self._clock, self._sources)
 
     def frames(self, written: list[bytes]) -> bytes:
         return escaped(b"".join(written))
 
     def last(self, written: list[bytes]) -> bytes:
         return self.frames(written)
+
+
+def _sources(search: SiteSearch, query: str) -> list[SearchSource]:
+    return [SearchSource(found.url, found.title) for found in search.found(query)]

@@ -42,13 +42,13 @@ async def each(
 
 
 async def together(
-    asked: Coroutine[Any, Any, list[Event]], drain: Drain, exchange: Exchange, take: Take
+    asked: Coroutine[Any, Any, None], events: list[Event], drain: Drain, exchange: Exchange, take: Take
 ) -> Failed | None:
-    """As `each`, of events that `asked` gives all at once; cancelling that stops the generation."""
+    """As `each`, of `events` that `asked` adds, all at once; cancelling that stops the generation."""
     if drain.expired:
         asked.close()
         return _interrupted(_leaving())
-    return await _watched(_all(asked, take), drain, exchange)
+    return await _watched(_all(asked, events, take), drain, exchange)
 
 
 async def _watched(work: Coroutine[Any, Any, Failed | None], drain: Drain, exchange: Exchange) -> Failed | None:
@@ -68,8 +68,17 @@ async def _watched(work: Coroutine[Any, Any, Failed | None], drain: Drain, excha
         return _interrupted(error)
 
 
-async def _all(asked: Coroutine[Any, Any, list[Event]], take: Take) -> Failed | None:
-    for event in await asked:
+async def _all(asked: Coroutine[Any, Any, None], events: list[Event], take: Take) -> Failed | None:
+    try:
+        await asked
+    except asyncio.CancelledError:  # what had come by then counts, as of a stream
+        _take_all(events, take)
+        raise
+    return _take_all(events, take)
+
+
+def _take_all(events: list[Event], take: Take) -> Failed | None:
+    for event in events:
         if isinstance(event, Failed):
             return event
         take(event)

@@ -35,7 +35,8 @@ from moonbase.tools.fetching.media import NoText
 from moonbase.tools.fetching.pages import PageReader, TooSlow
 from moonbase.tools.fetching.policy import Refused
 from moonbase.tools.fetching.targets import parse_target
-from moonbase.tools.search.provider import SearchResult, host_of
+from moonbase.tools.search.provider import SearchResult
+from moonbase.tools.search.sites import BEST, is_within, naming
 from moonbase.tools.tool import ToolError
 
 SEARCH, SEARCH_PRO, FETCH = "/v1/tools/search", "/v1/tools/search_pro", "/v1/tools/fetch"
@@ -164,10 +165,9 @@ def routes(platform: Platform) -> list[Route]:
         limit, seconds = _bounds(body)
         sites, fits = _sites(body.sites or []), _fits(body.time_window or TimeWindow())
         narrowed = bool(sites) or body.time_window is not None
-        query = f"{body.text_query} {' OR '.join(f'site:{site}' for site in sites)}"
         async with _in_time(seconds):
-            found = await _found(platform, query, MOST if narrowed else limit)
-        kept = [each for each in found if _of(each.url, sites) and fits(each.date)]
+            found = await _found(platform, naming(body.text_query, sites), BEST if narrowed else limit)
+        kept = [each for each in found if is_within(each.url, sites) and fits(each.date)]
         return reply(request, SearchProReply([_pro_hit(each) for each in kept[:limit]]))
 
     async def fetch(request: Request) -> Response:
@@ -272,11 +272,6 @@ def _sites(sites: Sequence[str]) -> list[str]:
         if not _SITE.match(site):
             raise InvalidToolRequest("site must not contain whitespace or parentheses")
     return [site.lower() for site in sites]
-
-
-def _of(url: str, sites: Sequence[str]) -> bool:
-    host = host_of(url)
-    return not sites or any(host == site.removeprefix("www.") or host.endswith(f".{site}") for site in sites)
 
 
 def _fits(window: TimeWindow) -> Callable[[str], bool]:

@@ -26,6 +26,8 @@ class FunctionBody(msgspec.Struct, frozen=True):
     name: str
     description: str
     parameters: dict[str, Any]
+    strict: bool | UnsetType = UNSET
+    """False where nothing can hold a model to the schema; a call is checked all the same."""
 
 
 class PluginBody(msgspec.Struct, frozen=True):
@@ -101,7 +103,12 @@ class Fiber(msgspec.Struct, frozen=True, kw_only=True):
 def tool_list(formula: Formula) -> ToolList:
     """The functions that `formula` declares, as a client puts them into a chat request."""
     functions = [
-        FunctionBody(function.name, function.description or "", function.parameters or {"type": "object"})
+        FunctionBody(
+            function.name,
+            function.description or "",
+            function.parameters or {"type": "object"},
+            UNSET if function.strict is None else function.strict,
+        )
         for function in formula.functions
     ]
     if title := formula.plugin:

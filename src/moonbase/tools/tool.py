@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from moonbase.contract.tools import Function, plugin_name
+from moonbase.tools.search.provider import SearchProvider
 
 Arguments = Mapping[str, Any]
 """A call's arguments: decoded, and valid against the function's schema when a tool sees them."""
@@ -31,6 +32,7 @@ class CallContext:
 
     `key_id` names the caller's API key and is never the key itself; stores keep callers apart by it. `deadline` is a
     time of the running event loop's clock, in seconds. `data_dir` is where a tool may keep its files, if anywhere.
+    `search` is what a search of the web asks for this caller, where that is not what it asks for others.
     """
 
     key_id: str
@@ -38,6 +40,7 @@ class CallContext:
     organization_id: str = "org-local"
     project_id: str = "proj-local"
     deadline: float = math.inf
+    search: SearchProvider | None = None
 
     def remaining(self) -> float:
         """Seconds until the deadline; never negative."""

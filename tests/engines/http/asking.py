@@ -25,8 +25,12 @@ def asking(*messages: Json, model: str = "kimi-k2.6", **extra: Any) -> ChatReque
 async def events_of(engine: Engine, request: ChatRequest | None = None) -> list[Event]:
     """Every event, asked for as the server does; the last ends the answer, and nothing follows it."""
     request = request or asking()
-    asked = None if request.streams else at_once(engine, request)
-    events = [event async for event in engine.stream(request)] if asked is None else await asked
+    events: list[Event] = []
+    asked = None if request.streams else at_once(engine, request, events)
+    if asked is None:
+        events = [event async for event in engine.stream(request)]
+    else:
+        await asked
     assert isinstance(events[-1], Finished | Failed), events
     assert not any(isinstance(event, Failed) for event in events[:-1])
     return events

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+import sys
 
 import pytest
 
 from moonbase.engines.http.connection import Connection
 from moonbase.engines.http.upstream import parse_upstream
+from moonbase.server.listen import bind
 from tests.engines.http.stub import upstream
 
 
@@ -25,6 +27,18 @@ async def test_connections_are_probed() -> None:
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL) < 60
         transport.abort()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere not all of it is handed down")
+def test_clients_are_probed() -> None:
+    """One that vanishes while its prompt is read would keep its place: nothing is sent to it that could fail."""
+    with bind("127.0.0.1", 0) as taken, socket.socket() as client:
+        taken.listen()
+        client.connect(taken.getsockname())
+        accepted, _ = taken.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL) < 60
 
 
 @pytest.mark.parametrize(

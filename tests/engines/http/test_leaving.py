@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Self
 
 import pytest
 
+from moonbase.contract.engine import at_once
+from moonbase.contract.events import Event, ReasoningDelta
+from tests.engines.http.asking import asking
 from tests.engines.http.serving import http_engine
 from tests.engines.http.stub import STREAM, Answer, Asked, Stub, chunk, delta, lines, stream, totals, upstream
 from tests.running import KEY, Running, make_platform, running
@@ -60,6 +64,35 @@ async def test_a_client_that_leaves(tmp_path: Path, answer: Answer, streams: boo
         await stub.left.wait()
         took = time.perf_counter() - left
     assert took < SOON
+
+
+class Coming(list[Event]):
+    """Events, the first of which sets `came`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.came = asyncio.Event()
+
+    def __iadd__(self, more: Iterable[Event]) -> Self:
+        self.extend(more)
+        if self:
+            self.came.set()
+        return self
+
+
+async def test_what_had_come_is_left_where_an_answer_was_asked_for_whole() -> None:
+    """Of an upstream that streams all the same: it is paid for."""
+    async with upstream(talking) as stub:
+        engine, events = http_engine(stub.url, "openai"), Coming()
+        asked = at_once(engine, asking(), events)
+        assert asked is not None
+        task = asyncio.create_task(asked)
+        async with asyncio.timeout(10):
+            await events.came.wait()
+        task.cancel()
+        await asyncio.wait((task,))
+        await engine.close()
+    assert events == [ReasoningDelta("Hm", 1)]
 
 
 async def test_a_client_that_does_not_read(tmp_path: Path) -> None:

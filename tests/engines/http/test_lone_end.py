@@ -86,9 +86,31 @@ async def test_an_answer_that_is_cut_off_is_all_reasoning() -> None:
 
 
 async def test_it_is_unlearnt() -> None:
-    """The upstream has been started anew, with a parser or with another model."""
-    found = await said((WHOLE, at_once(ENDS)), *[(STREAM, in_pieces("It is."))] * 2)
-    assert found[2] == (None, "It is.")
+    """The upstream has been started anew, with another model."""
+    found = await said((WHOLE, at_once(ENDS)), *[(STREAM, in_pieces("It is."))] * 3)
+    assert found[3] == (None, "It is.")
+
+
+async def test_a_model_that_forgets_the_end_once() -> None:
+    """One such answer says nothing of those that follow it."""
+    forgot, thought = (STREAM, in_pieces("It is.")), (STREAM, in_pieces(ENDS))
+    found = await said((WHOLE, at_once(ENDS)), forgot, thought, forgot, thought)
+    assert found[2] == found[4] == ("Let me see.", "It is.")
+
+
+async def test_it_is_learnt_anew() -> None:
+    """However often it was unlearnt, and however many answers needed no thought before the first that did."""
+    plain, thought = (STREAM, in_pieces("It is.")), (STREAM, in_pieces(ENDS))
+    assert (await said(plain, plain, thought, thought))[3] == ("Let me see.", "It is.")
+    assert (await said((WHOLE, at_once(ENDS)), plain, plain, thought, thought))[4] == ("Let me see.", "It is.")
+
+
+async def test_where_it_never_comes_it_is_not_looked_for() -> None:
+    """Every increment of a stream would be looked at, for ever."""
+    plain, thought = (STREAM, in_pieces("It is.")), (STREAM, in_pieces(ENDS))
+    found = await said(*[plain] * 8, thought, thought, (WHOLE, at_once(ENDS)), thought)
+    assert found[9][0] is None
+    assert found[10:] == [("Let me see.", "It is.")] * 2
 
 
 async def test_thinking_that_is_off() -> None:

@@ -14,10 +14,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from msgspec import UNSET
 
 from moonbase.contract.errors import SettingsError
-from moonbase.contract.tools import Function
+from moonbase.contract.request import decode_chat_body
+from moonbase.contract.tools import Function, check_tools
 from moonbase.tools.formula import FiberContext, FiberRequest, FunctionBody
 from moonbase.tools.mcp.namespace import McpNamespace
 from moonbase.tools.mcp.server import McpServer
@@ -96,6 +99,24 @@ async def test_each_tool_is_a_formula_of_the_server(caplog: pytest.LogCaptureFix
     assert len(left_out) == 1
     assert "odd" in left_out[0]
     assert "parameters is not a JSON schema" in left_out[0]
+
+
+async def test_a_schema_that_nobody_can_enforce_is_advice() -> None:
+    """contract.md 1.5: without `strict` a request may have it; one such tool had every request refused."""
+    schema = {
+        "type": "object",
+        "anyOf": [{"properties": {"a": {"type": "string"}}, "required": ["a"]}, {"required": ["b"]}],
+    }
+    toolset = Toolset()
+    async with opened(careless({"name": "odd", "inputSchema": schema}), toolset):
+        odd, other = (toolset.definitions(f"mcp-sample/{name}:latest").tools[0] for name in ("odd", "pid"))
+        assert str((await ask(toolset, "odd", c="x")).error).startswith("arguments: ")
+    assert isinstance(odd.function, FunctionBody)
+    assert isinstance(other.function, FunctionBody)
+    assert (odd.function.strict, other.function.strict) == (False, UNSET)
+    assert list(odd.function.parameters["properties"]) == ["a"]
+    request: dict[str, Any] = {"model": "m", "messages": [], "tools": msgspec.to_builtins([odd, other])}
+    check_tools(decode_chat_body(msgspec.json.encode(request)).tools or [])
 
 
 async def test_what_a_tool_answers_becomes_text() -> None:

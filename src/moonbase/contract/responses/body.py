@@ -15,11 +15,12 @@ from moonbase.contract.errors import InvalidRequest, missing_field
 from moonbase.contract.messages import Message
 from moonbase.contract.request import ChatBody
 from moonbase.contract.responses.conversation import ResponsesItem, conversation
-from moonbase.contract.responses.tools import Called, ResponsesTool, called_by, declared
+from moonbase.contract.responses.tools import WEB_SEARCH, Called, ResponsesTool, called_by, declared
 from moonbase.contract.thinking import ThinkingControl
 from moonbase.contract.tools import Tool
 
-_INCLUDED = ("web_search_call.results", "web_search_call.action.sources", "reasoning.encrypted_content")
+SOURCES = "web_search_call.action.sources"
+_INCLUDED = ("web_search_call.results", SOURCES, "reasoning.encrypted_content")
 """The last is what Codex asks for."""
 _STATE = ("previous_response_id", "conversation")
 
@@ -71,8 +72,8 @@ class ResponsesBody(msgspec.Struct, frozen=True):
     tool_choice: str | dict[str, Any] | None = None
     """`auto`; anything else only where the model takes it in chat completions."""
     include: list[str] | None = None
-    """What else the answer should have. It is checked; thoughts are in clear anyway, and where a search has looked is
-    not told here."""
+    """What else the answer should have: `web_search_call.action.sources`, the pages that a search has found. Of the
+    others nothing comes: thoughts are in clear anyway, and pictures are not searched for."""
     prompt_cache_key: str | None = None
     """A session or task, whose requests find each other's cached prompt."""
     prompt_cache_options: CacheOptions | None = None
@@ -91,8 +92,22 @@ class ResponsesBody(msgspec.Struct, frozen=True):
 
     def names(self) -> dict[str, Called]:
         """What is called, by the name that the model knows it by."""
-        brought = [tool for item in self.items for tool in item.tools or ()]
-        return called_by([*(self.tools or ()), *brought])
+        return called_by(self._tools)
+
+    @property
+    def tells_sources(self) -> bool:
+        """Whether the pages that a search has found are wanted."""
+        return SOURCES in (self.include or ())
+
+    @property
+    def domains(self) -> list[str]:
+        """Where to search alone; none where everywhere."""
+        filters = [tool.filters for tool in self._tools if tool.type == WEB_SEARCH and tool.filters is not None]
+        return (filters[-1].allowed_domains or []) if filters else []
+
+    @property
+    def _tools(self) -> list[ResponsesTool]:
+        return [*(self.tools or ()), *(tool for item in self.items for tool in item.tools or ())]
 
     @property
     def items(self) -> list[ResponsesItem]:

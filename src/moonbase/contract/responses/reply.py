@@ -66,8 +66,17 @@ class CustomCallItem(msgspec.Struct, frozen=True, tag_field="type", tag="custom_
     namespace: str | UnsetType = UNSET
 
 
+class SearchSource(msgspec.Struct, frozen=True, tag_field="type", tag="url"):
+    """A page that a search has found."""
+
+    url: str
+    title: str
+
+
 class SearchAction(msgspec.Struct, frozen=True, tag_field="type", tag="search"):
     query: str
+    sources: list[SearchSource] | UnsetType = UNSET
+    """With `web_search_call.action.sources` in `include`: what the search has found, best first."""
 
 
 class SearchCallItem(msgspec.Struct, frozen=True, tag_field="type", tag="web_search_call"):

@@ -6,6 +6,7 @@ takes free text, is a function with one argument, the text.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ _TEXT = "input"
 """The one argument of a function that stands for a tool of free text."""
 _KINDS = ("function", "custom", "namespace", WEB_SEARCH)
 _MOST_DOMAINS = 100
+_DOMAIN = re.compile(r"[^\s()/:@]{1,253}\Z")
 _UNSUPPORTED = ("search_context_size", "blocked_domains")
 
 
@@ -34,6 +36,7 @@ class ToolGrammar(msgspec.Struct, frozen=True):
 
 class SearchFilters(msgspec.Struct, frozen=True):
     allowed_domains: list[str] | None = None
+    """Up to 100: only results of one of them, or of a domain below it."""
     blocked_domains: list[str] | None = None
 
 
@@ -166,9 +169,11 @@ def _check_search(tool: ResponsesTool, at: str) -> None:
         raise InvalidRequest(f"Invalid request: {at}.filters.blocked_domains is not supported")
     if len(filters.allowed_domains or ()) > _MOST_DOMAINS:
         raise InvalidRequest(f"Invalid request: {at}.filters.allowed_domains must have at most {_MOST_DOMAINS} entries")
-    if filters.allowed_domains:
-        raise InvalidRequest(
-            f"Invalid request: {at}.filters.allowed_domains cannot be honoured by this server's search; leave it out"
-        )
+    for index, domain in enumerate(filters.allowed_domains or ()):
+        if not _DOMAIN.match(domain):
+            raise InvalidRequest(
+                f"Invalid request: {at}.filters.allowed_domains[{index}] is {domain[:100]!r}; expected a domain such "
+                "as example.org"
+            )
     if any(kind != "text" for kind in tool.search_content_types or ()):
         raise InvalidRequest(f"Invalid request: {at}.search_content_types can only have text here")

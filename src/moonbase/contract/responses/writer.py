@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from moonbase.contract.errors import ApiError
 from moonbase.contract.events import (
@@ -42,6 +43,7 @@ from moonbase.contract.responses.reply import (
     ResponseReply,
     SearchAction,
     SearchCallItem,
+    SearchSource,
     Status,
     SummaryText,
 )
@@ -54,6 +56,7 @@ _ENDED: dict[FinishReason, Status] = {
     "content_filter": "incomplete",
 }
 _encode = msgspec.json.Encoder().encode
+Sources = Callable[[str], list[SearchSource]]
 
 
 class _Open:
@@ -88,10 +91,13 @@ _PREFIXES = {"reasoning": "rs", "message": "msg", "function": "fc", "custom": "c
 
 
 class ResponseWriter:
-    """Writes one stream. `names`: what is called, by the name that the model knows it by; `clock` gives Unix time."""
+    """Writes one stream. `names`: what is called, by the name that the model knows it by; `clock` gives Unix time;
+    `sources`: what was found, by the query, where the client wants to know."""
 
-    def __init__(self, head: Head, names: Mapping[str, Called], clock: Callable[[], float]) -> None:
-        self._head, self._names, self._clock = head, names, clock
+    def __init__(
+        self, head: Head, names: Mapping[str, Called], clock: Callable[[], float], sources: Sources | None = None
+    ) -> None:
+        self._head, self._names, self._clock, self._sources = head, names, clock, sources
         self._began = self._thought = False
         self._count = 0
         self._open: _Open | None = None
@@ -208,7 +214,10 @@ class ResponseWriter:
         if id not in self._searches:
             return []
         at, item = self._searches.pop(id)
-        made = self._output[at] = item.item(status)
+        made = item.item(status)
+        if isinstance(made, SearchCallItem) and status == "completed" and self._sources is not None:
+            made = replace(made, action=replace(made.action, sources=self._sources(made.action.query)))
+        self._output[at] = made
         events: list[ResponseEvent] = []
         if status == "completed":
             events = [self._event("response.web_search_call.completed", item_id=item.id, output_index=at)]
@@ -268,12 +277,18 @@ class ResponseWriter:
         return event
 
 
-def whole_response(fold: Fold, head: Head, names: Mapping[str, Called], clock: Callable[[], float]) -> ResponseReply:
+def whole_response(
+    fold: Fold,
+    head: Head,
+    names: Mapping[str, Called],
+    clock: Callable[[], float],
+    sources: Sources | None = None,
+) -> ResponseReply:
     """The response of an answer that was not streamed: what its stream would have ended with.
 
     Raises `UnexpectedOutput` for an answer that has not ended, or has broken.
     """
-    writer = ResponseWriter(head, names, clock)
+    writer = ResponseWriter(head, names, clock, sources)
     for event in _again(fold):
         writer.events(event)
     if writer.last is None:

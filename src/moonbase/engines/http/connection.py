@@ -137,7 +137,8 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports have the methods without the base class.
         self._transport = cast("asyncio.Transport", transport)
-        keep_alive(transport)
+        if (sock := transport.get_extra_info("socket")) is not None:
+            keep_alive(sock)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.silent = self.silent or has_vanished(exc)

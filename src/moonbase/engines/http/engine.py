@@ -38,6 +38,7 @@ from moonbase.engines.http.failures import (
     twice_named,
     unreachable,
 )
+from moonbase.engines.http.lone_end import Habit
 from moonbase.engines.http.offer import NoOffer, Offer, ask_offer
 from moonbase.engines.http.tally import Tally
 
@@ -49,6 +50,7 @@ _FRAME_BYTES = 32 << 20
 """Bytes that may come without one whole frame."""
 _ASK_S = 5.0
 _EVERYTHING: frozenset[MediaKind] = frozenset({"image", "video"})
+_NO_HABIT = Habit()
 _encode = msgspec.json.Encoder().encode
 
 
@@ -85,7 +87,7 @@ class HttpEngine(AtOnce, Watched):
         self._early = True
         self._inline: ThinkMarks | None = None
         self._opens_thinking = opens_thinking
-        self._opened: dict[str, bool] = {}
+        self._habits: dict[str, Habit] = {}
         """Of each model that was asked for, whether its content begins inside the reasoning."""
 
     @property
@@ -177,14 +179,13 @@ class HttpEngine(AtOnce, Watched):
         except ApiError as error:
             yield Failed(error)
 
-    def at_once(self, request: ChatRequest) -> Coroutine[Any, Any, list[Event]] | None:
-        return None if comes_in_frames(request) else self._at_once(request)
+    def at_once(self, request: ChatRequest, events: list[Event]) -> Coroutine[Any, Any, None] | None:
+        return None if comes_in_frames(request) else self._at_once(request, events)
 
-    async def _at_once(self, request: ChatRequest) -> list[Event]:
+    async def _at_once(self, request: ChatRequest, events: list[Event]) -> None:
         """As `stream`, for an answer that the upstream is asked to give whole. Collecting the events of `stream` would
         be the same in one line, and take 4 % more for each answer."""
         answer: AnswerReader | None = None
-        events: list[Event] = []
         try:
             async with await self._reply_to(request) as reply:
                 frames, waiting = _frames_of(reply), 0
@@ -207,10 +208,9 @@ class HttpEngine(AtOnce, Watched):
             events += self._cut_off(answer, broken)
         except ApiError as error:
             events.append(Failed(error))
-        return events
 
     def _reader_of(self, reply: Reply, request: ChatRequest, *, streamed: bool) -> AnswerReader:
-        opened = self._opens_thinking or self._opened.get(request.model)
+        opened = self._opens_thinking or self._habits.get(request.model, _NO_HABIT).begins
         prompt = _prompt_of(reply)
         return AnswerReader(request, self.dialect, prompt, early=self._early, opened=opened, streamed=streamed)
 
@@ -267,7 +267,7 @@ class HttpEngine(AtOnce, Watched):
         if answer.inline:
             self._inline = self.dialect.text.think
         if answer.opened is not None:
-            self._opened[request.model] = answer.opened
+            self._habits[request.model] = self._habits.get(request.model, _NO_HABIT).after(answer.opened)
 
     def _mend(self, way: _Way, refusal: Refusal) -> _Way | None:
         """How to ask again for what was refused; None where there is no other way.

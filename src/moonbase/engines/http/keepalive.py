@@ -1,12 +1,12 @@
 """Keepalive probes: how a host is noticed that vanished without a word, while nothing is due to be sent to it.
 
-A prompt may be read for minutes without a byte, and firewalls and load balancers forget connections that say nothing
-for some minutes (350 seconds at AWS), also without a word. Probes end the first and prevent the second.
+Both an upstream's and that of a client, which waits for its answer. A prompt may be read for minutes without a byte,
+and firewalls and load balancers forget connections that say nothing for some minutes (350 seconds at AWS), also without
+a word. Probes end the first and prevent the second.
 """
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import socket
 
@@ -21,11 +21,8 @@ _OPTIONS = (
 _VANISHED = frozenset({errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN})
 
 
-def keep_alive(transport: asyncio.BaseTransport) -> None:
-    """Switch the probes on, as far as the system has the options."""
-    sock = transport.get_extra_info("socket")
-    if sock is None:
-        return
+def keep_alive(sock: socket.socket) -> None:
+    """Switch the probes on, as far as the system has the options; of a listening socket, for all that it accepts."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in _OPTIONS:
         if (option := getattr(socket, name, None)) is not None:

@@ -2,15 +2,40 @@
 have `</think>` alone, unless the server has a parser for them.
 
 Whether a server is one of those is known once an answer of it has shown the mark. Of an answer that comes whole that is
-soon enough; of the first stream it is not, but of those that follow it.
+soon enough; of the first stream it is not, but of those that follow it. A model may forget the mark now and then, or
+begin with an answer that needs no thought, so one without it says little.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import msgspec
 
 from moonbase.contract.formats import ThinkMarks
 from moonbase.contract.request import ChatRequest
+
+_OTHERWISE = 2
+"""Answers without the mark, one after the other, from which on it is not known any more whether it comes."""
+_NEVER = 8
+"""Those from which on it is not looked for in streams."""
+
+
+class Habit(NamedTuple):
+    """What a model's answers have shown: `begins` says whether they begin inside the reasoning, None where it is not
+    known; `without` how many in a row have not had the mark."""
+
+    begins: bool | None = None
+    without: int = 0
+
+    def after(self, shown: bool) -> Habit:
+        """With one more answer, which had the mark or had not."""
+        if shown:
+            return Habit(True)
+        without = self.without + 1
+        if self.begins:
+            return Habit() if without == _OTHERWISE else Habit(True, without)
+        return Habit(False if without >= _NEVER else None, without)
 
 
 class LoneEnd:

@@ -13,8 +13,8 @@ import anyio
 
 from moonbase.contract.errors import SettingsError
 from moonbase.contract.tools import Function
+from moonbase.tools.mcp.arguments import can_be_enforced, readable_arguments
 from moonbase.tools.mcp.server import McpServer, check_server, function_name, redacted, uri_of
-from moonbase.tools.portable import portable
 from moonbase.tools.tool import Arguments, CallContext, Formula, ToolError
 from moonbase.tools.toolset import Collision, Toolset
 
@@ -177,10 +177,12 @@ class McpNamespace:
         async def run(context: CallContext, name: str, arguments: Arguments) -> str:
             return await (await self._connected()).call(tool.name, arguments)
 
+        parameters = readable_arguments(tool.input_schema)
         function = Function(
             name=function_name(self._server.prefix, tool.name),
             description=tool.description or tool.title,
-            parameters=portable(tool.input_schema),
+            parameters=parameters,
+            strict=None if can_be_enforced(parameters) else False,
         )
         return Formula(uri_of(self.name, tool.name), (function,), run)
 

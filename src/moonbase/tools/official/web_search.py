@@ -42,7 +42,9 @@ def web_search_formula(search: SearchProvider) -> Formula:
             raise ToolError("query is empty; write what to search for")
         if len(query) > MAX_QUERY:
             raise ToolError(f"query has {len(query)} characters; at most {MAX_QUERY} are allowed")
-        results = await search.search(query, tuple(arguments.get("classes") or ("all",)), MAX_RESULTS)
+        results = await (context.search or search).search(
+            query, tuple(arguments.get("classes") or ("all",)), MAX_RESULTS
+        )
         return render_results(query, results)
 
     return Formula(uri=URI, functions=(FUNCTION,), run=run, protected=True)
