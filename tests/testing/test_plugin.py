@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.testing.installed import ROOT, install_plugin
+from tests.testing.installed import install_plugin
 
 pytest_plugins = "pytester"
 
@@ -27,8 +27,7 @@ ASK = """
 @pytest.fixture
 def tester(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     """A folder of tests, where the plugin is installed and a warning is an error."""
-    install_plugin(pytester.path)
-    monkeypatch.setenv("PYTHONPATH", f"{pytester.path}:{ROOT / 'src'}")
+    monkeypatch.setenv("PYTHONPATH", install_plugin(pytester.path))
     monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
     pytester.makeini(INI)
     pytester.makeconftest(ASK)

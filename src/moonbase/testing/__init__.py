@@ -28,7 +28,12 @@ __all__ = ["Request", "ScriptError", "Server"]
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    try:
+        home = import_module(f"{__name__}.{_HOME[name]}")
+    except ModuleNotFoundError as error:
+        said = f"moonbase.testing needs the package {error.name}, which is not installed: pip install 'moonbase[serve]'"
+        raise ModuleNotFoundError(said, name=error.name) from None
+    return getattr(home, name)
 
 
 def __dir__() -> list[str]:

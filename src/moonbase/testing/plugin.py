@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from moonbase.testing.server import Server
+    from moonbase.testing import Server
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def _moonbase_servers() -> Generator[dict[str, Server]]:  # pyright: ignore[repo
 @pytest.fixture
 def moonbase_server(moonbase_options: dict[str, Any], _moonbase_servers: dict[str, Server]) -> Generator[Server]:
     """A `moonbase.testing.Server` that knows of nothing that happened before this test."""
-    from moonbase.testing.server import Server
+    from moonbase.testing import Server
 
     server = _moonbase_servers.get(repr(moonbase_options))
     if server is None or not server.serving:

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 import msgspec
 
-_SECRET = frozenset({"authorization", "x-api-key", "proxy-authorization", "cookie"})
+_SECRET = frozenset({"authorization", "x-api-key", "api-key", "proxy-authorization", "cookie"})
 _HIDDEN = "***"
 
 
