@@ -141,6 +141,24 @@ async def test_steps_are_taken_in_order_and_what_is_left_is_told() -> None:
     assert script.misfits == []
 
 
+async def test_a_step_that_is_meant_for_some_requests_only() -> None:
+    script = Script([Reply(content="sunny", to="Paris"), refusal(503, to="Rome"), Reply(content="any")])
+    engine = ScriptedEngine(script=script)
+
+    async def said(text: str) -> str:
+        asked = request(messages=[{"role": "user", "content": text}, {"role": "user", "content": "Well?"}])
+        events = [event async for event in engine.stream(asked)]
+        return "".join(event.text for event in events if isinstance(event, ContentDelta)) or "refused"
+
+    assert [await said("London"), await said("Rome"), await said("London")] == [
+        "any",
+        "refused",
+        "You said: London Well?",
+    ]
+    assert script.waiting == (Reply(content="sunny", to="Paris"),)
+    assert await said("How is Paris?") == "sunny"
+
+
 @pytest.mark.parametrize(
     ("status", "type", "error"),
     [

@@ -300,11 +300,13 @@ def test_two_servers_at_once_know_nothing_of_each_other() -> None:
 
 async def test_in_an_async_test() -> None:
     async with Server() as server, openai.AsyncClient(base_url=server.base_url, api_key=server.api_key) as client:
-        for number in range(8):
-            server.reply(str(number))
-        asked = (client.chat.completions.create(model=MODEL, messages=HELLO) for _ in range(8))
-        answers = await asyncio.gather(*asked)
-        assert sorted(answer.choices[0].message.content or "" for answer in answers) == [str(n) for n in range(8)]
+        for number in reversed(range(8)):
+            server.reply(f"reply {number}", to=f"question {number}")
+        asked: list[list[ChatCompletionMessageParam]] = [
+            [{"role": "user", "content": f"question {n}"}] for n in range(8)
+        ]
+        answers = await asyncio.gather(*(client.chat.completions.create(model=MODEL, messages=each) for each in asked))
+        assert [answer.choices[0].message.content for answer in answers] == [f"reply {n}" for n in range(8)]
     with Server() as server:
         async with openai.AsyncClient(base_url=server.base_url, api_key=server.api_key) as client:
             server.reply("Hello.")
@@ -403,6 +405,8 @@ def test_settings_that_cannot_work(settings: dict[str, Any], said: str) -> None:
     with pytest.raises(SettingsError, match=said), Server(settings=settings):
         pass
     assert threading.enumerate() == before
+    with pytest.raises(SettingsError, match="missing_reasoning"):
+        Server(missing_reasoning="stict")  # pyright: ignore
 
 
 def test_it_serves_once_and_says_where_only_then() -> None:
@@ -416,8 +420,14 @@ def test_it_serves_once_and_says_where_only_then() -> None:
         _ = server.url
 
 
-def test_the_environment_of_clients(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("direct", [None, "example.com"])
+def test_the_environment_of_clients(monkeypatch: pytest.MonkeyPatch, direct: str | None) -> None:
+    """Behind a proxy too, which could not reach this machine."""
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    if direct is not None:
+        monkeypatch.setenv("no_proxy", direct)
     with Server() as server:
+        assert server.environment["NO_PROXY"] == ("127.0.0.1" if direct is None else "example.com,127.0.0.1")
         for name, value in server.environment.items():
             monkeypatch.setenv(name, value)
         server.reply("one")

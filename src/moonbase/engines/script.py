@@ -1,8 +1,9 @@
 """What a test has the scripted engine answer, one request after the other, instead of what it would say by itself.
 
-A script is a line of steps: replies and refusals. Each request that reaches the engine takes the next one. A reply that
-no model of the platform could have given to its request is a mistake of the test: the request fails with a 400 that
-says why, and `misfits` has it.
+A script is a line of steps: replies and refusals. Each request that reaches the engine takes the next one that is meant
+for it: any, or one whose messages hold the text `to`, for programs that ask several things at once. A reply that no
+model of the platform could have given to its request is a mistake of the test: the request fails with a 400 that says
+why, and `misfits` has it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
+from threading import Lock
 
 import msgspec
 from msgspec.structs import replace
@@ -83,6 +85,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     finish_reason: FinishReason | None = None
     cut: bool = False
     pace: float | None = None
+    to: str | None = None
 
     @property
     def natural(self) -> bool:
@@ -98,67 +101,84 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return Failed(error(said), self.finish_reason)
 
 
-class Refusal(msgspec.Struct, frozen=True):
+class Refusal(msgspec.Struct, frozen=True, omit_defaults=True):
     """An error instead of an answer."""
 
     error: ApiError
+    to: str | None = None
 
 
 Step = Reply | Refusal
 
 
 def refusal(
-    status: int, *, type: str | None = None, message: str | None = None, retry_after: float | None = None
+    status: int,
+    *,
+    type: str | None = None,
+    message: str | None = None,
+    retry_after: float | None = None,
+    to: str | None = None,
 ) -> Refusal:
     """The platform's error of this status and `type`. Raises `ValueError` where it has none."""
     for error, said in _REFUSALS.items():
         if error.status == status and type in (None, error.type):
             headers = {} if retry_after is None else {"Retry-After": f"{retry_after:g}"}
-            return Refusal(error(said if message is None else message, headers=headers))
+            return Refusal(error(said if message is None else message, headers=headers), to)
     known = ", ".join(f"{error.status} {error.type}" for error in _REFUSALS)
     raise ValueError(f"the platform has no error {status} {type or ''}".rstrip() + f"; it has: {known}")
 
 
 class Script:
     """Steps in order. `hang_up` breaks off the connection of the request that the task which calls it answers, and says
-    whether there is one. Steps may be added from any thread."""
+    whether there is one. Any thread may use it."""
 
     def __init__(self, steps: Iterable[Step] = (), *, hang_up: Callable[[], bool] = lambda: False) -> None:
         self.hang_up = hang_up
         self.misfits: list[str] = []
         """What was wrong with replies that did not fit their requests."""
-        self._waiting = deque(steps)
-        self._taken = 0
+        self._waiting: deque[tuple[int, Step]] = deque(enumerate(steps, 1))
+        self._said = len(self._waiting)
+        self._lock = Lock()
         self._validators = Validators()
 
     def add(self, step: Step) -> None:
-        self._waiting.append(step)
+        with self._lock:
+            self._said += 1
+            self._waiting.append((self._said, step))
 
     def clear(self) -> None:
         """As if nothing had been said, and nothing taken."""
-        self._waiting.clear()
-        self.misfits.clear()
-        self._taken = 0
+        with self._lock:
+            self._waiting.clear()
+            self.misfits.clear()
+            self._said = 0
 
     @property
     def waiting(self) -> tuple[Step, ...]:
         """The steps that no request has taken yet."""
-        return tuple(self._waiting)
+        with self._lock:
+            return tuple(step for _, step in self._waiting)
 
     def take(self, request: ChatRequest) -> Reply | None:
-        """The reply to `request`; None where no step is left. Raises `ApiError` for a refusal, and for a misfit."""
-        if not self._waiting:
-            return None
-        step = self._waiting.popleft()
-        self._taken += 1
+        """The reply to `request`; None where no step is left for it. Raises `ApiError`: a refusal, or for a misfit."""
+        with self._lock:
+            taken = next((each for each in self._waiting if _meant(each[1], request)), None)
+            if taken is None:
+                return None
+            self._waiting.remove(taken)
+        number, step = taken
         if isinstance(step, Refusal):
             raise step.error
         reply = _named(step, request)
         if fault := _fault(reply, request, self._validators):
-            misfit = f"reply {self._taken} of the test's script cannot answer its request: {fault}"
+            misfit = f"reply {number} of the test's script cannot answer its request: {fault}"
             self.misfits.append(misfit)
             raise InvalidRequest(f"Invalid request: {misfit}")
         return reply
+
+
+def _meant(step: Step, request: ChatRequest) -> bool:
+    return step.to is None or any(step.to in message.text for message in request.messages)
 
 
 def _named(reply: Reply, request: ChatRequest) -> Reply:

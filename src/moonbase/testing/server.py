@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,7 +27,7 @@ from moonbase.server.settings import EngineSettings, MissingReasoning, Settings,
 from moonbase.testing.accounts import RenewedKeys
 from moonbase.testing.connection import hang_up
 from moonbase.testing.requests import Request
-from moonbase.testing.thread import ServerThread
+from moonbase.testing.thread import HOST, ServerThread
 
 _MODEL_ROUTES = (CHAT, MESSAGES, RESPONSES)
 
@@ -58,7 +59,7 @@ class Server:
         context: int = 262_144,
         settings: Mapping[str, Any] | None = None,
     ) -> None:
-        self._settings = _checked(read_settings(settings or {}), missing_reasoning)
+        self._settings = _settings_of(settings or {}, missing_reasoning)
         self.api_key = next(iter(self._settings.server.api_keys), self.api_key)
         self._script = Script(hang_up=hang_up)
         self._engine = ScriptedEngine(pace=pace, context=context, script=self._script)
@@ -77,6 +78,7 @@ class Server:
         finish_reason: FinishReason | None = None,
         cut: bool = False,
         pace: float | None = None,
+        to: str | None = None,
     ) -> None:
         """Answer the next request for which nothing has been said yet.
 
@@ -84,7 +86,8 @@ class Server:
         where it is left out and the request thinks. `calls` are names of functions with their arguments, an object or
         JSON text. `finish_reason` is "length" or "content_filter", or how an answer breaks after its first byte, such
         as "server_interrupted"; one that is not streamed then fails with the error that goes with it. With `cut` the
-        connection is broken off where the answer would end. `pace` seconds pass before each token of this answer.
+        connection is broken off where the answer would end. `pace` seconds pass before each token of this answer. With
+        `to` it is kept for a request whose messages hold this text, of a program that asks several things at once.
         """
         if finish_reason is not None and finish_reason not in get_args(FinishReason):
             raise ValueError(f"finish_reason is {finish_reason!r}; expected one of {', '.join(get_args(FinishReason))}")
@@ -94,19 +97,27 @@ class Server:
         if finish_reason in ("stop", "tool_calls") and finish_reason != natural:
             raise ValueError(f"finish_reason is {finish_reason!r}; this reply ends with {natural!r}")
         self._script.add(
-            Reply(content=text, reasoning=reasoning, calls=called, finish_reason=finish_reason, cut=cut, pace=pace)
+            Reply(
+                content=text, reasoning=reasoning, calls=called, finish_reason=finish_reason, cut=cut, pace=pace, to=to
+            )
         )
 
     def fail(
-        self, status: int, *, type: str | None = None, message: str | None = None, retry_after: float | None = None
+        self,
+        status: int,
+        *,
+        type: str | None = None,
+        message: str | None = None,
+        retry_after: float | None = None,
+        to: str | None = None,
     ) -> None:
         """Refuse the next request for which nothing has been said yet.
 
         `status` is that of one of the platform's errors, and `type` says which, such as "engine_overloaded_error" of
         429; `message` is its text, if not the platform's own. `retry_after` is sent as `Retry-After`, in seconds.
-        Raises `ValueError` for an error that the platform does not have.
+        `to` is as for `reply`. Raises `ValueError` for an error that the platform does not have.
         """
-        self._script.add(refusal(status, type=type, message=message, retry_after=retry_after))
+        self._script.add(refusal(status, type=type, message=message, retry_after=retry_after, to=to))
 
     @property
     def requests(self) -> list[Request]:
@@ -166,7 +177,10 @@ class Server:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables by which clients find a server and its key: those of OpenAI, Anthropic and the platform."""
+        """The variables by which clients find a server and its key: those of OpenAI, Anthropic and the platform; and
+        those that keep a proxy of this environment out of the way."""
+        direct = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
+        direct = f"{direct},{HOST}" if direct else HOST
         return {
             "OPENAI_BASE_URL": self.base_url,
             "OPENAI_API_KEY": self.api_key,
@@ -174,6 +188,8 @@ class Server:
             "ANTHROPIC_API_KEY": self.api_key,
             "MOONSHOT_BASE_URL": self.base_url,
             "MOONSHOT_API_KEY": self.api_key,
+            "NO_PROXY": direct,
+            "no_proxy": direct,
         }
 
     def start(self) -> None:
@@ -234,13 +250,13 @@ class Server:
         return dataclasses.replace(platform, models=models, keys=self._keys)
 
 
-def _checked(settings: Settings, missing_reasoning: MissingReasoning | None) -> Settings:
+def _settings_of(tables: Mapping[str, Any], missing_reasoning: MissingReasoning | None) -> Settings:
     """The settings of a server over the double. Raises `SettingsError`."""
+    chosen = {} if missing_reasoning is None else {"missing_reasoning": missing_reasoning}
+    settings = read_settings({**tables, "server": {**tables.get("server", {}), **chosen, "drain_s": 0.0}})
     if settings.engines or settings.models:
         raise SettingsError("the server of a test has an engine of its own; leave engines and models out of settings")
-    chosen = missing_reasoning or settings.server.missing_reasoning
-    server = replace(settings.server, missing_reasoning=chosen, drain_s=0.0)
-    return replace(settings, server=server, engines={"scripted": EngineSettings(kind="scripted")})
+    return replace(settings, engines={"scripted": EngineSettings(kind="scripted")})
 
 
 def _call(call: tuple[str, Mapping[str, Any] | str]) -> Call:

@@ -14,6 +14,8 @@ from moonbase.server.platform import Platform
 from moonbase.testing.connection import HeardProtocol
 from moonbase.testing.requests import Request
 
+HOST = "127.0.0.1"
+
 
 class ServerThread(Thread):
     """Serves what `compose` makes on a free port of this machine; `heard` is told of requests, there. A process whose
@@ -48,7 +50,7 @@ class ServerThread(Thread):
 
     async def _serve(self) -> None:
         listener = Listener(App(self._compose()), protocol=partial(HeardProtocol, heard=self._heard))
-        taken = bind("127.0.0.1", 0)
+        taken = bind(HOST, 0)
         url = url_of(taken)
         serving = asyncio.create_task(listener.run_on(taken))
         ready = asyncio.create_task(listener.ready.wait())
