@@ -391,6 +391,13 @@ def test_settings_of_a_configuration_file() -> None:
             ask(server)
 
 
+def test_keys_of_a_file(tmp_path: Path) -> None:
+    (tmp_path / "keys").write_text("sk-of-a-file\n")
+    with Server(settings={"server": {"key_file": str(tmp_path / "keys")}}) as server:
+        assert server.api_key == "sk-of-a-file"
+        assert ask(server)
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [

@@ -13,6 +13,7 @@ from typing import Any, Self, get_args
 
 from msgspec.structs import replace
 
+from moonbase.accounts.keys import read_key_file
 from moonbase.cli.compose import compose
 from moonbase.contract.compact import compact_json
 from moonbase.contract.errors import SettingsError
@@ -45,11 +46,12 @@ class Server:
 
     `missing_reasoning` is what happens to requests that lack `reasoning_content`: "restore", "strict" (the hosted API's
     400) or "ignore". `pace` seconds pass before each token; `context` is how many tokens the models can read and write.
-    `settings` are tables of a configuration file, as `moonbase serve --config` takes it, but for engines and models.
+    `settings` are tables of a configuration file, as `moonbase serve --config` takes it, without engines and models;
+    where it listens, where it keeps its data and how it leaves are the test's own affair.
     """
 
     api_key: str = "test-key"
-    """A key that the server takes; without `server.api_keys` in the settings it takes any."""
+    """A key that the server takes; without keys in the settings it takes any."""
 
     def __init__(
         self,
@@ -60,7 +62,7 @@ class Server:
         settings: Mapping[str, Any] | None = None,
     ) -> None:
         self._settings = _settings_of(settings or {}, missing_reasoning)
-        self.api_key = next(iter(self._settings.server.api_keys), self.api_key)
+        self.api_key = next(iter(_keys(self._settings)), self.api_key)
         self._script = Script(hang_up=hang_up)
         self._engine = ScriptedEngine(pace=pace, context=context, script=self._script)
         self._keys: RenewedKeys | None = None
@@ -156,6 +158,7 @@ class Server:
 
     @property
     def serving(self) -> bool:
+        """Whether requests can come in."""
         return bool(self._url)
 
     @property
@@ -257,6 +260,11 @@ def _settings_of(tables: Mapping[str, Any], missing_reasoning: MissingReasoning 
     if settings.engines or settings.models:
         raise SettingsError("the server of a test has an engine of its own; leave engines and models out of settings")
     return replace(settings, engines={"scripted": EngineSettings(kind="scripted")})
+
+
+def _keys(settings: Settings) -> Sequence[str]:
+    file = settings.server.key_file
+    return settings.server.api_keys or (read_key_file(Path(file)) if file else ())
 
 
 def _call(call: tuple[str, Mapping[str, Any] | str]) -> Call:
