@@ -50,9 +50,6 @@ class Server:
     where it listens, where it keeps its data and how it leaves are the test's own affair.
     """
 
-    api_key: str = "test-key"
-    """A key that the server takes; without keys in the settings it takes any."""
-
     def __init__(
         self,
         *,
@@ -62,7 +59,6 @@ class Server:
         settings: Mapping[str, Any] | None = None,
     ) -> None:
         self._settings = _settings_of(settings or {}, missing_reasoning)
-        self.api_key = next(iter(_keys(self._settings)), self.api_key)
         self._script = Script(hang_up=hang_up)
         self._engine = ScriptedEngine(pace=pace, context=context, script=self._script)
         self._keys: RenewedKeys | None = None
@@ -177,6 +173,11 @@ class Server:
     def anthropic_url(self) -> str:
         """What clients of Anthropic's format are given."""
         return f"{self.url}/anthropic"
+
+    @property
+    def api_key(self) -> str:
+        """A key that the server takes; without keys in the settings it takes any."""
+        return next(iter(_keys(self._settings)), "test-key")
 
     @property
     def environment(self) -> dict[str, str]:
