@@ -54,6 +54,22 @@ def test_no_test_knows_of_another(tester: pytest.Pytester) -> None:
     tester.runpytest_subprocess().assert_outcomes(passed=3)
 
 
+def test_async_tests_use_the_same_fixtures(tester: pytest.Pytester) -> None:
+    tester.makepyfile("""
+        import openai
+        import pytest
+
+        @pytest.mark.asyncio
+        async def test_it(moonbase_environment):
+            moonbase_environment.reply("Hello.")
+            async with openai.AsyncClient() as client:
+                messages = [{"role": "user", "content": "Hello."}]
+                answer = await client.chat.completions.create(model="kimi-k2.6", messages=messages)
+            assert answer.choices[0].message.content == "Hello."
+    """)
+    tester.runpytest_subprocess().assert_outcomes(passed=1)
+
+
 def test_options_are_a_fixture(tester: pytest.Pytester) -> None:
     tester.makepyfile("""
         import pytest
