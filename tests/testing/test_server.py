@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,7 @@ from openai.types.chat import ChatCompletionMessageParam, ChatCompletionToolPara
 import moonbase
 from moonbase.contract.errors import SettingsError
 from moonbase.testing import ScriptError, Server
+from tests.documents.live import PROGRAMS
 
 MODEL = "kimi-k2.6"
 HELLO: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Hello there."}]
@@ -275,6 +279,24 @@ def test_the_official_tools() -> None:
             "/v1/formulas/moonshot/web-search:latest/fibers",
         ]
         assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize("name", ["formula_k2_6.py", "formula_k2_thinking.py"])
+def test_the_documents_own_program(name: str) -> None:
+    """Byte for byte, in a process of its own: it loads the official tools, and sends its reasoning back."""
+    with Server(missing_reasoning="strict") as server:
+        server.reply(reasoning="Which day is it?", calls=[("date", {"operation": "time"})])
+        server.reply(reasoning="Now the news.", calls=[("web_search", {"query": "space"})])
+        server.reply("# Daily News Report")
+        environment = {**os.environ, **server.environment}
+        done = subprocess.run(
+            [sys.executable, PROGRAMS / name], env=environment, capture_output=True, text=True, timeout=90, check=True
+        )
+        assert "=============Final Answer=============\n# Daily News Report" in done.stdout
+        server.assert_all_used()
+        *_, last = server.requests
+        kept = [message.get("reasoning_content") for message in last.json["messages"] if message["role"] == "assistant"]
+        assert kept == ["Which day is it?", "Now the news."]
 
 
 def test_the_builtin_search_and_loops_of_the_server() -> None:
