@@ -145,7 +145,8 @@ class Server:
             raise ScriptError("\n".join(misfits))
 
     def reset(self) -> None:
-        """Forget everything, as if it had just been started: what was said, what came in, and every account."""
+        """Forget everything, as if it had just been started: what was said, what came in, and every account. Only
+        `/metrics` counts on."""
         self._script.clear()
         self._traffic.clear()
         self._engine.forget()
