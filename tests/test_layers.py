@@ -18,8 +18,9 @@ TIERS: list[set[str]] = [
     {"engines", "tools", "accounts"},
     {"server", "agent", "conformance"},
     {"cli", "web"},
+    {"testing"},
 ]
-UNSEEN = {"server", "conformance", "cli", "web"}
+UNSEEN = {"server", "conformance", "cli", "web", "testing"}
 """What the public names of the package have nothing to do with."""
 TIER = {package: tier for tier, packages in enumerate(TIERS) for package in packages}
 ENTRY = "moonbase.__main__"
@@ -120,6 +121,7 @@ def test_every_package_has_its_tier() -> None:
         ("moonbase.server.deep.app", "from ...cli import main"),
         ("moonbase.engines.opening", 'import importlib\nimportlib.import_module("moonbase.server.app")'),
         ("moonbase.cli.main", "from moonbase.web import assets"),
+        ("moonbase.cli.serve", "from moonbase.testing.server import Server"),
         ("moonbase.contract.events", "from moonbase.unheard_of.module import thing"),
         ("moonbase.unheard_of.module", "from moonbase.contract import events"),
         ("moonbase", "from moonbase.contract.engine import Engine"),

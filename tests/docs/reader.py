@@ -20,6 +20,7 @@ from moonbase.cli.main import main
 from tests.docs.commands import lines_of
 from tests.docs.pages import Block, Page, blocks
 from tests.documents.live import KEY, Live
+from tests.testing.installed import install_plugin
 
 BASE_URL = "http://127.0.0.1:8000/v1"
 _UNTRIED = {".", "make", "pip", "npm", "cd", "export", "git", "ls", "cat"}
@@ -67,6 +68,8 @@ class Reader:
                 done = CliRunner().invoke(main, words[1:], prog_name="moonbase")
             assert done.exit_code == 0, f"{words}: {done.output}"
             return done.stdout
+        if words[0] == "pytest":
+            return self._pytest(words[1:])
         if words[0] == "curl":
             if shutil.which("curl") is None:
                 pytest.skip("what the page shows needs curl, which is not here")
@@ -74,6 +77,16 @@ class Reader:
             return subprocess.run(quiet, capture_output=True, text=True, timeout=60, check=True).stdout
         assert words[0] in _UNTRIED or words[:2] == ["moonbase", "serve"], f"nobody has tried {words}"
         return None
+
+    def _pytest(self, arguments: list[str]) -> str:
+        environment = {**os.environ, "PYTHONPATH": install_plugin(self.folder)}
+        options = ["-q", "-W", "error", "-p", "no:schemathesis", "-p", "no:asyncio"]
+        command = [sys.executable, "-m", "pytest", *options, *arguments]
+        done = subprocess.run(
+            command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=90, check=False
+        )
+        assert done.returncode == 0, f"{arguments}: {done.stdout}\n{done.stderr}"
+        return done.stdout
 
     def _program(self, name: str, arguments: list[str]) -> str:
         with self._place([name, *arguments]), redirect_stdout(io.StringIO()) as output:

@@ -13,7 +13,12 @@ from tests.docs.pages import page, pages, section
 from tests.docs.reader import Reader
 from tests.documents.live import Live
 
-RUN = ["docs/tutorial.md", "docs/batches.md", *(of.name for of in pages() if of.name.startswith("docs/concepts/"))]
+RUN = [
+    "docs/tutorial.md",
+    "docs/batches.md",
+    "docs/testing.md",
+    *(of.name for of in pages() if of.name.startswith("docs/concepts/")),
+]
 
 
 @pytest.mark.parametrize("name", RUN)

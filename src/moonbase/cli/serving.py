@@ -8,7 +8,6 @@ import gc
 import logging
 import os
 import sys
-from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from moonbase.cli.compose import compose
 from moonbase.cli.flags import apply_flags
 from moonbase.cli.log_lines import LogLines
 from moonbase.server.app import App
-from moonbase.server.listen import Listener, bind, url_of
+from moonbase.server.listen import Listener, bind, run, url_of
 from moonbase.server.platform import Platform
 from moonbase.server.settings import Settings, load_settings
 from moonbase.server.site import PAGE
@@ -30,17 +29,7 @@ def serve(config: Path | None, flags: dict[str, Any], *, quiet: bool) -> None:
     settings = apply_flags(load_settings(config) if config else Settings(), flags)
     platform = compose(settings)
     with contextlib.suppress(KeyboardInterrupt):  # before it serves, or again while it leaves
-        _run(_serve(platform, settings, lines))
-
-
-def _run(serving: Coroutine[Any, Any, None]) -> None:
-    """Run on uvloop where there is one (not on Windows)."""
-    try:
-        import uvloop
-    except ImportError:
-        asyncio.run(serving)
-    else:
-        uvloop.run(serving)
+        run(_serve(platform, settings, lines))
 
 
 async def _serve(platform: Platform, settings: Settings, lines: LogLines) -> None:

@@ -3,7 +3,8 @@
 It says what it is, and nothing serves it unless it is asked for by name. Its answers go through the real prompt, the
 real parser and a real (if simple) count of tokens, so everything above it behaves as with a model.
 
-The directions stand in the user messages since the last assistant message:
+Where it has a `Script`, each request takes the next step of it; where that has none left, the directions count. They
+stand in the user messages since the last assistant message:
 
     Call the tool `NAME` with these JSON arguments: {…}
 
@@ -26,11 +27,13 @@ import re
 import zlib
 from collections import deque
 from collections.abc import AsyncGenerator
-from typing import Any, NamedTuple
+from typing import Any
+
+from msgspec.structs import replace
 
 from moonbase.contract.compact import compact_json
-from moonbase.contract.errors import InvalidRequest, context_exceeded
-from moonbase.contract.events import Event, Failed, PromptRead
+from moonbase.contract.errors import ApiError, InvalidRequest, Unavailable, context_exceeded
+from moonbase.contract.events import Event, Failed, Finished, PromptRead
 from moonbase.contract.formats import KIMI
 from moonbase.contract.logprobs import Alternative, TokenLogprob
 from moonbase.contract.media import Media
@@ -41,6 +44,7 @@ from moonbase.contract.request import ChatRequest
 from moonbase.contract.schema import minimal_value
 from moonbase.contract.tools import NamedChoice
 from moonbase.engines.rendered import new_parser
+from moonbase.engines.script import Call, Reply, Script
 from moonbase.parse.pipeline import AnswerParser
 from moonbase.prompt.kimi_k2 import (
     CALL,
@@ -55,19 +59,18 @@ from moonbase.prompt.kimi_k2 import (
 
 _DIRECTION = re.compile(r"(?:C|(?P<later>Then c))all the tool `(?P<name>[^`]+)`.*?JSON arguments:\s*(?=\{)", re.DOTALL)
 _TOKEN = re.compile(r"<\|?/?[a-z_]+\|?>|\s*\w{1,8}|\s*[^\w\s]|\s+")
+_OUT_OF_BUDGET = Reply(finish_reason="length")
 _CACHE_THRESHOLD = 256
 """A prefix shorter than this is never a cache hit (contract.md 2.2)."""
-
-
-class _Call(NamedTuple):
-    name: str
-    arguments: str
 
 
 class ScriptedEngine:
     """`pace` seconds pass before each token, so that a test can watch a stream. `context` is in tokens."""
 
-    def __init__(self, *, pace: float = 0.0, context: int = 262_144, remembered: int = 64) -> None:
+    def __init__(
+        self, *, pace: float = 0.0, context: int = 262_144, remembered: int = 64, script: Script | None = None
+    ) -> None:
+        self._script = script or Script()
         self._pace = pace
         self._context = context
         self._prompts: deque[list[str]] = deque(maxlen=remembered)
@@ -79,6 +82,10 @@ class ScriptedEngine:
     async def start(self) -> None: ...
 
     async def close(self) -> None: ...
+
+    def forget(self) -> None:
+        """Remember none of the prompts any more: nothing is cached."""
+        self._prompts.clear()
 
     @property
     def context_length(self) -> int | None:
@@ -105,33 +112,62 @@ class ScriptedEngine:
         if len(prompt) >= self._context:
             yield Failed(context_exceeded(self._context, len(prompt)))
             return
-        read = PromptRead(len(prompt), self._remember(prompt))
-        yield read
         try:
-            answer = _answer_tokens(_write(request, opened=rendered.opening == "thinking"))
+            reply = self._script.take(request) or _obeyed(request)
+        except ApiError as error:
+            yield Failed(error)
+            return
         except ValueError as error:
             yield Failed(InvalidRequest(f"Invalid request: the answer's schema cannot be met: {error}"))
             return
+        read = PromptRead(len(prompt), self._remember(prompt))
+        yield read
+        answer = _answer_tokens(_written(request, reply, opened=rendered.opening == "thinking"))
         budget = min(request.max_tokens, self._context - len(prompt))
+        pace = self._pace if reply.pace is None else reply.pace
         for choice in range(request.n):
             parser = new_parser(request.card, request, rendered, KIMI, choice)
             for token, mark in answer[:budget]:
                 # Also at no pace: a client that has gone away must be able to cancel.
-                await asyncio.sleep(self._pace)
+                await asyncio.sleep(pace)
                 self.generated += 1
                 self.began.set()
                 for event in _fed(parser, request, token, mark=mark):
                     yield event
                 if parser.stopped:
                     break
-            for event in parser.close("stop" if len(answer) <= budget else "length", read):
+            end = Reply() if parser.stopped else reply if len(answer) <= budget else _OUT_OF_BUDGET
+            for event in _closed(parser, read, end):
                 yield event
+            if end.cut:
+                yield await self._hung_up()
+            if end.cut or end.failure:
+                return
+
+    async def _hung_up(self) -> Failed:
+        """Break the connection off, which ends the task that asked; what to say where there is none."""
+        await asyncio.sleep(0)  # what there is of the answer leaves first
+        if self._script.hang_up():
+            await asyncio.Event().wait()
+        return Failed(Unavailable("the connection was broken off"), "server_interrupted")
 
     def _remember(self, prompt: list[str]) -> int:
         """The longest prefix that an earlier prompt shares, if it is long enough to count as cached."""
         shared = max((_shared_prefix(prompt, earlier) for earlier in self._prompts), default=0)
         self._prompts.append(prompt)
         return shared if shared > _CACHE_THRESHOLD else 0
+
+
+def _closed(parser: AnswerParser, read: PromptRead, reply: Reply) -> list[Event]:
+    """The last events of an answer that ends as `reply` says."""
+    *rest, finished = parser.close("stop" if reply.natural else "length", read)
+    if reply.cut:
+        return rest
+    if reply.failure is not None:
+        return [*rest, reply.failure]
+    if reply.finish_reason == "content_filter" and isinstance(finished, Finished):
+        finished = replace(finished, finish_reason="content_filter")
+    return [*rest, finished]
 
 
 def _fed(parser: AnswerParser, request: ChatRequest, token: str, *, mark: bool) -> list[Event]:
@@ -170,32 +206,38 @@ def _shared_prefix(left: list[str], right: list[str]) -> int:
     return shared
 
 
-def _write(request: ChatRequest, *, opened: bool) -> list[Piece]:
-    """The answer in the Kimi output format, as a model would continue the prompt."""
+def _obeyed(request: ChatRequest) -> Reply:
+    """What the directions ask for. Raises `ValueError` where a schema has no value."""
     calls = _directed_calls(request) or _forced_calls(request)
-    answer: list[Piece] = []
-    if request.thinking.enabled:
-        plan = f"I call {', '.join(call.name for call in calls)}." if calls else "I read this and answer."
-        answer += [] if opened else [THINK]
-        reasoning = _tokens(f"I am the scripted engine. {plan}")
-        answer += [Piece("".join(reasoning[: request.thinking.budget]), False), THINK_END]
-    return answer + (_section(request, calls) if calls else [Piece(_answer(request), False)])
+    return Reply(calls=tuple(calls)) if calls else Reply(content=_answer(request))
 
 
-def _section(request: ChatRequest, calls: list[_Call]) -> list[Piece]:
+def _written(request: ChatRequest, reply: Reply, *, opened: bool) -> list[Piece]:
+    """`reply` in the Kimi output format, as a model would continue the prompt."""
+    said = [Piece(reply.content, False)] if reply.content else []
+    said += _section(request, reply) if reply.calls else []
+    if not request.thinking.enabled:
+        return said
+    plan = f"I call {', '.join(call.name for call in reply.calls)}." if reply.calls else "I read this and answer."
+    reasoning = _tokens(f"I am the scripted engine. {plan}" if reply.reasoning is None else reply.reasoning)
+    thought = [*([] if opened else [THINK]), Piece("".join(reasoning[: request.thinking.budget]), False)]
+    return [*thought, THINK_END, *said] if said or reply.natural else thought
+
+
+def _section(request: ChatRequest, reply: Reply) -> list[Piece]:
     section = [SECTION]
-    for index, call in enumerate(calls, start=request.calls_made):
+    for index, call in enumerate(reply.calls, start=request.calls_made):
         call_id = Piece(f"functions.{call.name}:{index}", False)
         section += [CALL, call_id, CALL_ARGUMENTS, Piece(call.arguments, False), CALL_END]
-    return [*section, SECTION_END]
+    return [*section, SECTION_END] if reply.natural else section[:-1]
 
 
-def _directed_calls(request: ChatRequest) -> list[_Call]:
+def _directed_calls(request: ChatRequest) -> list[Call]:
     """The calls of the first step of the user's directions that has not been made."""
     if request.tool_choice == "none":
         return []
     asked, made = _asked(request)
-    steps: list[list[_Call]] = []
+    steps: list[list[Call]] = []
     for message in asked:
         if message.role == "user":
             _add_steps(steps, message.text)
@@ -217,28 +259,28 @@ def _asked(request: ChatRequest) -> tuple[list[Message], int]:
     return asked[::-1], made
 
 
-def _add_steps(steps: list[list[_Call]], text: str) -> None:
+def _add_steps(steps: list[list[Call]], text: str) -> None:
     """Add the directions in `text`; those of one step are called at once."""
     for found in _DIRECTION.finditer(text):
         try:
             arguments, _ = json.JSONDecoder().raw_decode(text, found.end())
         except (ValueError, RecursionError):
             continue
-        call = _Call(found.group("name"), compact_json(arguments))
+        call = Call(found.group("name"), compact_json(arguments))
         if steps and not found.group("later"):
             steps[-1].append(call)
         else:
             steps.append([call])
 
 
-def _forced_calls(request: ChatRequest) -> list[_Call]:
+def _forced_calls(request: ChatRequest) -> list[Call]:
     choice = request.tool_choice
     if choice != "required" and not isinstance(choice, NamedChoice):
         return []
     for tool in request.declared:
         function = tool.function
         if function and (not isinstance(choice, NamedChoice) or function.name == choice.function.name):
-            return [_Call(function.name, compact_json(minimal_value(function.parameters)))]
+            return [Call(function.name, compact_json(minimal_value(function.parameters)))]
     return []
 
 

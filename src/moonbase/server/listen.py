@@ -6,10 +6,11 @@ import asyncio
 import math
 import signal
 import socket
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from functools import partial
 from types import FrameType
-from typing import cast
+from typing import Any, cast
 
 import uvicorn
 
@@ -50,17 +51,28 @@ def url_of(taken: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-class Listener(uvicorn.Server):
-    """Serves `app` on a bound socket. `ready` is set once it takes requests; SIGINT and SIGTERM begin the drain."""
+def run(serving: Coroutine[Any, Any, None]) -> None:
+    """Run on uvloop where there is one (not on Windows)."""
+    try:
+        import uvloop
+    except ImportError:
+        asyncio.run(serving)
+    else:
+        uvloop.run(serving)
 
-    def __init__(self, app: App) -> None:
+
+class Listener(uvicorn.Server):
+    """Serves `app` on a bound socket. `ready` is set once it takes requests; SIGINT and SIGTERM begin the drain.
+    `protocol` makes what reads a connection."""
+
+    def __init__(self, app: App, *, protocol: Callable[..., Protocol] = Protocol) -> None:
         self._app = app
         self._loop: asyncio.AbstractEventLoop | None = None
         self.ready = asyncio.Event()
         super().__init__(
             uvicorn.Config(
                 app,
-                http=cast("type[Protocol]", partial(Protocol, asked=app)),
+                http=cast("type[Protocol]", partial(protocol, asked=app)),
                 ws="none",
                 log_config=None,
                 access_log=False,

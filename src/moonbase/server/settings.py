@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_type_hints
@@ -199,6 +199,14 @@ def load_settings(path: Path) -> Settings:
         raise SettingsError(f"the configuration file {path} is wrong: {error}{_known(str(error))}") from error
     except OSError as error:
         raise SettingsError(f"the configuration file {path} cannot be read: {error.strerror}") from error
+
+
+def read_settings(tables: Mapping[str, Any]) -> Settings:
+    """The same from the tables of such a file; raises `SettingsError` that names the field and what is wrong."""
+    try:
+        return msgspec.convert(tables, Settings)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"the settings are wrong: {error}{_known(str(error))}") from error
 
 
 def _known(error: str) -> str:
