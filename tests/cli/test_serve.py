@@ -126,6 +126,17 @@ def test_a_key_on_the_command_line_is_the_only_one_accepted(tmp_path: Path) -> N
         assert status_of(ask(live, "Hi.", key="sk-bad")) == 401
 
 
+def test_keys_and_the_address_of_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a container gets them; neither stands in the list of processes."""
+    monkeypatch.setenv("MOONBASE_HOST", "0.0.0.0")  # noqa: S104
+    monkeypatch.setenv("MOONBASE_API_KEYS", "")
+    assert "Set MOONBASE_API_KEYS" in refused(*SCRIPTED, "--data-dir", str(tmp_path))
+    monkeypatch.setenv("MOONBASE_API_KEYS", " sk-good  sk-other\n")
+    with serving(tmp_path, *SCRIPTED) as live:
+        assert "//0.0.0.0:" in live.base_url
+        assert [status_of(ask(live, "Hi.", key=key)) for key in ("sk-good", "sk-other", "sk-bad")] == [200, 200, 401]
+
+
 def test_ctrl_c_leaves_at_once_when_idle(tmp_path: Path) -> None:
     with serving(tmp_path, *SCRIPTED) as live:
         began = time.perf_counter()

@@ -25,9 +25,16 @@ Examples:
 
 
 @click.command(epilog=_EPILOG)
-@click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
+@click.option("--host", envvar="MOONBASE_HOST", help="Address to listen on; also $MOONBASE_HOST.  [default: 127.0.0.1]")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port; 0 takes a free one.  [default: 8000]")
-@click.option("--api-key", "api_keys", multiple=True, metavar="KEY", help="A key that clients may use; repeatable.")
+@click.option(
+    "--api-key",
+    "api_keys",
+    multiple=True,
+    metavar="KEY",
+    envvar="MOONBASE_API_KEYS",
+    help="A key that clients may use; repeatable. Better in $MOONBASE_API_KEYS, with blanks between several.",
+)
 @click.option("--key-file", type=click.Path(dir_okay=False), help="A file with one key a line.")
 @click.option(
     "--allow-origin",

@@ -248,7 +248,7 @@ def check_binding(host: str, *, has_keys: bool) -> None:
     if not has_keys and not is_loopback(host):
         raise SettingsError(
             f"refusing to listen on {host} without an API key: anyone who can reach this machine could use it. "
-            "Set --api-key or --key-file, or listen on 127.0.0.1"
+            "Set MOONBASE_API_KEYS, --api-key or --key-file, or listen on 127.0.0.1"
         )
 
 
