@@ -158,6 +158,20 @@ def test_sigterm_leaves_as_ctrl_c_does(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("*.db-wal"))
 
 
+def test_sigterm_is_heard_while_an_engine_is_awaited(tmp_path: Path) -> None:
+    """As the first process of a container it would be lost else: the kernel spares that one what it does not handle."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        words = ("--port", "0", "--data-dir", str(tmp_path), "--upstream", url)
+        command = [sys.executable, "-m", "moonbase", "serve", *words]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            asked, _ = silent.accept()
+            with asked:
+                process.send_signal(signal.SIGTERM)
+                said = process.communicate(timeout=30)
+    assert (process.returncode, said) == (0, ("", ""))
+
+
 def test_others_on_the_machine_read_nothing_that_is_written(tmp_path: Path) -> None:
     """In a folder that is open to them; what SQLite keeps beside its files holds the same texts."""
     tmp_path.chmod(0o755)
