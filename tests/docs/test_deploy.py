@@ -175,7 +175,7 @@ def test_nginx_passes_on_what_the_server_takes() -> None:
     nginx = (DEPLOY / "nginx.conf").read_text()
     (size,) = re.findall(r"client_max_body_size (\d+)m;", nginx)
     assert int(size) > Settings().server.max_body_mb
-    assert f"127.0.0.1:{PORT};" in nginx
+    assert f"server 127.0.0.1:{PORT} " in nginx
 
 
 # systemd
