@@ -172,6 +172,29 @@ def test_sigterm_is_heard_while_an_engine_is_awaited(tmp_path: Path) -> None:
     assert (process.returncode, said) == (0, ("", ""))
 
 
+def test_a_server_that_lingers_takes_requests_while_its_health_says_that_it_leaves(tmp_path: Path) -> None:
+    """So that a balancer sends them elsewhere before anybody is refused. A second signal ends it."""
+    config = tmp_path / "moonbase.toml"
+    config.write_text("[server]\nlinger_s = 60\n")
+    with serving(tmp_path / "data", *SCRIPTED, "--config", str(config)) as live:
+        health = urllib.request.Request(f"{live.base_url.removesuffix('/v1')}/health")
+        assert status_of(health) == 200
+        live.process.send_signal(signal.SIGTERM)
+        while status_of(health) == 200:
+            pass
+        assert status_of(ask(live, "Hi.")) == 200
+        live.process.send_signal(signal.SIGTERM)
+        assert live.process.wait(10) == 0
+
+
+def test_a_server_that_has_lingered_leaves(tmp_path: Path) -> None:
+    config = tmp_path / "moonbase.toml"
+    config.write_text("[server]\nlinger_s = 0.1\n")
+    with serving(tmp_path / "data", *SCRIPTED, "--config", str(config)) as live:
+        live.process.send_signal(signal.SIGTERM)
+        assert live.process.wait(10) == 0
+
+
 def test_others_on_the_machine_read_nothing_that_is_written(tmp_path: Path) -> None:
     """In a folder that is open to them; what SQLite keeps beside its files holds the same texts."""
     tmp_path.chmod(0o755)

@@ -23,7 +23,7 @@ DEPLOY = ROOT / "deploy"
 PORT = Settings().server.port
 DATA, CONFIG = "/data", "/etc/moonbase/moonbase.toml"
 (HEALTH,) = [operation.path for operation in OPERATIONS if operation.id == "health"]
-LEAVING_S = 10
+CLOSING_S = 10
 """What a server may take after `drain_s` to write its books and to close."""
 FLAVOURS = {
     "gateway": {"serve", "mcp", "postgres", "upstream"},
@@ -44,6 +44,11 @@ def pins(file: str) -> set[str]:
 
 def settings_of(text: str) -> Settings:
     return with_default_engine(msgspec.toml.decode(text, type=Settings))
+
+
+def leaving(settings: Settings) -> float:
+    """For how many seconds whoever stops a server must wait for it."""
+    return settings.server.linger_s + settings.server.drain_s + CLOSING_S
 
 
 def environment_of(words: dict[str, Any]) -> set[str]:
@@ -144,7 +149,7 @@ def test_a_server_of_a_compose_file(name: str, service: str) -> None:
     assert set(mounts) == {CONFIG, DATA}
     assert CONFIG in found["command"]
     settings = load_settings(DEPLOY / mounts[CONFIG])
-    assert seconds(found["stop_grace_period"]) >= settings.server.drain_s + LEAVING_S
+    assert seconds(found["stop_grace_period"]) >= leaving(settings)
     hosts = {
         upstream.url.split("/")[2].split(":")[0]
         for engine in settings.engines.values()
@@ -191,8 +196,7 @@ def test_the_unit() -> None:
     assert moonbase_complaint(words) is None
     assert environment_of(dict(word.split("=") for word in service["Environment"].split())) <= KNOWN
     assert f"/{service['LoadCredential'].split(':')[0]}" in service["ExecStart"]
-    drain = load_settings(DEPLOY / "moonbase.toml").server.drain_s
-    assert float(service["TimeoutStopSec"]) >= drain + LEAVING_S
+    assert float(service["TimeoutStopSec"]) >= leaving(load_settings(DEPLOY / "moonbase.toml"))
     assert f"/var/lib/{service['StateDirectory']}" in service["Environment"]
 
 
@@ -229,9 +233,8 @@ def test_the_probes_ask_what_the_server_answers() -> None:
 
 def test_a_pod_has_time_to_leave() -> None:
     settings = settings_of(manifests()["ConfigMap"]["data"]["moonbase.toml"])
-    (container,) = pod()["containers"]
-    sleep = float(container["lifecycle"]["preStop"]["exec"]["command"][1])
-    assert pod()["terminationGracePeriodSeconds"] >= sleep + settings.server.drain_s + LEAVING_S
+    assert settings.server.linger_s
+    assert pod()["terminationGracePeriodSeconds"] >= leaving(settings)
 
 
 def test_what_belongs_together_has_the_same_labels_and_names() -> None:

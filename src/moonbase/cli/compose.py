@@ -84,7 +84,7 @@ def compose(settings: Settings) -> Platform:
         data_dir=data_dir,
         max_body=settings.server.max_body_mb * 1024 * 1024,
         unread=settings.server.unread_s,
-        drain=Drain(settings.server.drain_s),
+        drain=Drain(settings.server.drain_s, linger=settings.server.linger_s),
         opening=(*tools.connecting, *tools.opening, *kept.opening, files.open, batches.open),
         closing=(*tools.closing, *kept.closing, files.close, batches.close),
         notices=(*(f"tools    {notice}" for notice in tools.notices), *kept.notices),
