@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import click
@@ -109,6 +111,12 @@ Examples:
 @click.option("--quiet", is_flag=True, help="No line for each request.")
 def command(config: Path | None, quiet: bool, **flags: Any) -> None:
     """Serve the platform's HTTP API on this machine."""
+    # The listener has its own while it serves. Until then, the first process of a container would not hear it at all.
+    signal.signal(signal.SIGTERM, _as_ctrl_c)
     from moonbase.cli.serving import serve
 
     serve(config, flags, quiet=quiet)
+
+
+def _as_ctrl_c(number: int, frame: FrameType | None) -> None:
+    signal.raise_signal(signal.SIGINT)

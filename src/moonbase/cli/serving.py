@@ -7,11 +7,9 @@ import contextlib
 import gc
 import logging
 import os
-import signal
 import sys
 from collections.abc import Coroutine
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import click
@@ -28,17 +26,11 @@ from moonbase.server.site import PAGE
 
 def serve(config: Path | None, flags: dict[str, Any], *, quiet: bool) -> None:
     """Serve until Ctrl-C. Raises `SettingsError`."""
-    # The listener has its own while it serves. Before that, the first process of a container would not hear it at all.
-    signal.signal(signal.SIGTERM, _as_ctrl_c)
     lines = _log_to_stderr(quiet=quiet)
     settings = apply_flags(load_settings(config) if config else Settings(), flags)
     platform = compose(settings)
     with contextlib.suppress(KeyboardInterrupt):  # before it serves, or again while it leaves
         _run(_serve(platform, settings, lines))
-
-
-def _as_ctrl_c(number: int, frame: FrameType | None) -> None:
-    signal.raise_signal(signal.SIGINT)
 
 
 def _run(serving: Coroutine[Any, Any, None]) -> None:
