@@ -3,7 +3,7 @@
     python models/nano/evaluate.py --write
 
 Fresh samples a task, of words and seeds of the card's own, at the locked sampling and with the server's constrained
-decoding; shares with their 95 % Wilson intervals. The whole card takes about a quarter of an hour on one core.
+decoding; shares with their 95 % Wilson intervals. How long the card took is in it (`seconds`).
 """
 
 import argparse
@@ -79,10 +79,17 @@ def main() -> None:
     reader.add_argument("--no-speed", action="store_true")
     reader.add_argument("--write", type=Path, nargs="?", const=HERE / "scores.json", help="write the scores as JSON")
     reader.add_argument("--go-on", action="store_true", help="leave out what the written file has already")
-    reader.add_argument("--table", action="store_true", help="print scores.json as a table and ask nothing")
+    reader.add_argument(
+        "--table",
+        nargs="?",
+        const="all",
+        choices=("all", "aims"),
+        help="print scores.json as a table and ask nothing; `aims`: the tasks that have an aim",
+    )
     given = reader.parse_args()
     if given.table:
-        print(markdown(json.loads((HERE / "scores.json").read_text(encoding="utf-8"))))
+        scores = json.loads((HERE / "scores.json").read_text(encoding="utf-8"))
+        print(markdown(scores, aims_only=given.table == "aims"))
         return
     # Told to stop, it stops its server too.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))

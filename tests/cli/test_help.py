@@ -142,6 +142,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         session.fork(work / "trip.jsonl").close()
     city = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
     (work / "requests.jsonl").write_bytes(lines("first", "second"))
+    (work / "keys.txt").write_text("sk-one  # one\n")
     (work / "prompts.txt").write_text("Name a moon.\n")
     (work / "report.txt").write_text("The harvest was good.\n")
     (work / "moon.png").write_bytes(PNG)

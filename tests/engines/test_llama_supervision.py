@@ -16,6 +16,7 @@ import pytest
 from moonbase.contract.engine import TextEvent
 from moonbase.contract.errors import SettingsError, Unavailable
 from moonbase.contract.events import Failed, PromptRead
+from moonbase.contract.readings import ENGINE_RESTARTS, ENGINE_SLOTS, ENGINE_SLOTS_BUSY, ENGINE_UP, ENGINE_WAITING
 from moonbase.engines.llama.engine import LlamaEngine
 from moonbase.engines.llama.settings import LlamaSettings
 from tests.engines import gguf_fixture
@@ -119,6 +120,8 @@ async def test_crash_after_crash_is_survived_and_reported(model: Path, caplog: p
             while isinstance(heard.events[-1], Failed):
                 heard = await hear(engine, asking("x", tokens=2))
             assert engine.worker_pid != before
+        found = {reading.meter: reading.value for reading in await engine.readings()}
+        assert found == {ENGINE_UP: 1, ENGINE_RESTARTS: 3, ENGINE_SLOTS: 8, ENGINE_SLOTS_BUSY: 0, ENGINE_WAITING: 0}
     assert [record.message.split(";")[0] for record in caplog.records] == ["The llama worker ended with code -9"] * 3
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from moonbase.cli.compose import open_engine
 from moonbase.contract.cards import CARDS
 from moonbase.contract.errors import SettingsError
 from moonbase.contract.fold import Fold
@@ -20,6 +21,7 @@ from moonbase.engines.llama.settings import LlamaSettings
 from moonbase.engines.opening import bundled_model, chat_format, open_gguf
 from moonbase.engines.rendered import RenderedEngine
 from moonbase.prompt import kimi_k2
+from moonbase.server.settings import EngineSettings
 from tests.engines.gguf_fixture import write_chain
 
 CARD = next(card for card in CARDS if card.id == "kimi-k2-thinking")
@@ -97,3 +99,18 @@ def test_a_template_that_does_not_compile_is_refused(tmp_path: Path) -> None:
 def test_a_missing_file_is_refused_before_anything_starts(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"missing\.gguf"):
         open_gguf(tmp_path / "missing.gguf")
+
+
+async def test_its_limits_come_from_the_settings() -> None:
+    engine = open_engine("small", EngineSettings(kind="bundled", threads=1, cache_mb=1))
+    await engine.start()
+    try:
+        assert engine.context_length == 512, "the least that a cache has, for 1 MiB holds 409 tokens"
+    finally:
+        await engine.close()
+
+
+@pytest.mark.parametrize("limit", ["context", "slots", "threads", "batch"])
+def test_a_limit_out_of_range_is_named(limit: str) -> None:
+    with pytest.raises(SettingsError, match=f"The engine setting {limit} is 20000000; expected "):
+        open_engine("small", msgspec.convert({"kind": "bundled", limit: 20_000_000}, EngineSettings))

@@ -1,6 +1,7 @@
 """The scores as a table for a README.
 
-python models/nano/evaluate.py --table
+python models/nano/evaluate.py --table          models/nano/README.md
+python models/nano/evaluate.py --table aims     the README
 """
 
 from typing import Any
@@ -24,10 +25,12 @@ TARGETS = {
 """What was aimed at, in percent."""
 
 
-def markdown(scores: dict[str, Any]) -> str:
-    """A line for each task: right of how many, the interval, and the aim where there is one."""
+def markdown(scores: dict[str, Any], *, aims_only: bool = False) -> str:
+    """A line for each task, or for each that has an aim: right of how many, the interval, and the aim."""
     lines = ["| task | right | 95 % interval | aim |", "|---|---|---|---|"]
     for name, held in scores["tasks"].items():
+        if aims_only and name not in TARGETS:
+            continue
         aim = f"{TARGETS[name]} %" if name in TARGETS else ""
         share = f"{held['right']} of {held['of']}, {100 * held['share']:.1f} %"
         lines.append(f"| {name} | {share} | {100 * held['low']:.0f}–{100 * held['high']:.0f} % | {aim} |")

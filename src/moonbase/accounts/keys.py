@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
 from moonbase.contract.errors import InvalidAuthentication, MissingApiKey, SettingsError
+
+_KEY_LINE = re.compile(r"([^#].*?)(?:\s+#\s*(.*))?")
 
 
 class KeyRing:
@@ -18,6 +21,16 @@ class KeyRing:
 
     def __init__(self, keys: Iterable[str] = ()) -> None:
         self._digests = [_digest(key) for key in keys]
+
+    def hold(self, keys: Iterable[str]) -> tuple[int, int]:
+        """Have `keys` from now on, of which there is at least one; says how many are new, and how many not valid any
+        more."""
+        digests = [_digest(key) for key in keys]
+        if not digests:
+            raise ValueError("a ring of no keys would let everybody in")
+        added, removed = len({*digests} - {*self._digests}), len({*self._digests} - {*digests})
+        self._digests = digests
+        return added, removed
 
     @property
     def open(self) -> bool:
@@ -62,12 +75,22 @@ def _digest(key: str) -> bytes:
 
 
 def read_key_file(path: Path) -> list[str]:
-    """One key a line; blank lines and lines that begin with # are passed over. Raises `SettingsError`."""
+    """One key a line, and behind it what it is called, if anything: `KEY  # name`. Blank lines and lines of comment are
+    passed over. Raises `SettingsError`."""
+    return [key for key, _ in _named_keys(path)]
+
+
+def read_key_names(path: Path) -> dict[str, str]:
+    """What the keys of such a file are called, by the ids of their callers. Raises `SettingsError`."""
+    return {_id(_digest(key)): name for key, name in _named_keys(path) if name}
+
+
+def _named_keys(path: Path) -> list[tuple[str, str]]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()  # without the mark that some editors begin with
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"the key file {path} cannot be read: {error}") from error
-    keys = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
-    if not keys:
+    found = [match for line in lines if (match := _KEY_LINE.fullmatch(line.strip()))]
+    if not found:
         raise SettingsError(f"the key file {path} has no key in it; write one key a line")
-    return keys
+    return [(match[1], match[2] or "") for match in found]

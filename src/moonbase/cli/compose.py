@@ -11,6 +11,7 @@ import moonbase
 from moonbase.accounts.batches import BatchStore
 from moonbase.accounts.file_index import FileLimits
 from moonbase.accounts.files import FileStore
+from moonbase.accounts.key_watch import KeyWatch
 from moonbase.accounts.keys import KeyRing, read_key_file
 from moonbase.cli.keeping import keep_here, keep_shared
 from moonbase.cli.toolbox import open_toolbox
@@ -44,7 +45,7 @@ PLAYGROUND = Path(moonbase.__file__).parent / "web"
 def compose(settings: Settings) -> Platform:
     """Make the platform; raises `SettingsError` for whatever in the settings cannot work."""
     settings = with_default_engine(settings)
-    keys = _key_ring(settings)
+    keys, watches = _key_ring(settings)
     check_binding(settings.server.host, has_keys=not keys.open)
     check_origins(settings.server.allow_origins)
     credit = starting_credit(settings.server.credit_usd)
@@ -75,6 +76,7 @@ def compose(settings: Settings) -> Platform:
         mcp_clear=frozenset(settings.tools.mcp_clear),
         recall=kept.recall,
         quotas=kept.quotas,
+        watchers=_watchers(settings.server.metrics_key),
         shared=kept.working,
         site=PLAYGROUND if settings.server.playground else None,
         allow_origins=settings.server.allow_origins,
@@ -85,8 +87,15 @@ def compose(settings: Settings) -> Platform:
         max_body=settings.server.max_body_mb * 1024 * 1024,
         unread=settings.server.unread_s,
         drain=Drain(settings.server.drain_s, linger=settings.server.linger_s),
-        opening=(*tools.connecting, *tools.opening, *kept.opening, files.open, batches.open),
-        closing=(*tools.closing, *kept.closing, files.close, batches.close),
+        opening=(
+            *(watch.start for watch in watches),
+            *tools.connecting,
+            *tools.opening,
+            *kept.opening,
+            files.open,
+            batches.open,
+        ),
+        closing=(*(watch.close for watch in watches), *tools.closing, *kept.closing, files.close, batches.close),
         notices=(*(f"tools    {notice}" for notice in tools.notices), *kept.notices),
     )
 
@@ -100,13 +109,24 @@ def file_limits(settings: FilesSettings) -> FileLimits:
     )
 
 
-def _key_ring(settings: Settings) -> KeyRing:
+def _key_ring(settings: Settings) -> tuple[KeyRing, list[KeyWatch]]:
+    """The keys, and what keeps those of the key file up to date."""
     keys = list(settings.server.api_keys)
-    if settings.server.key_file:
-        keys += read_key_file(Path(settings.server.key_file))
     if not all(key.strip() for key in keys):
         raise SettingsError("an API key is empty; give every --api-key and every entry of server.api_keys a value")
-    return KeyRing(keys)
+    if not settings.server.key_file:
+        return KeyRing(keys), []
+    path = Path(settings.server.key_file)
+    ring = KeyRing()
+    watch = KeyWatch(ring, path, keys)  # before it is read: what changes meanwhile is seen
+    ring.hold([*keys, *read_key_file(path)])
+    return ring, [watch]
+
+
+def _watchers(key: str | None) -> KeyRing | None:
+    if key is not None and not key.strip():
+        raise SettingsError("server.metrics_key is empty; give it a value, or leave it out")
+    return None if key is None else KeyRing([key.strip()])
 
 
 def _served(settings: Settings, data_dir: Path) -> dict[str, Served]:
@@ -122,7 +142,9 @@ def _served(settings: Settings, data_dir: Path) -> dict[str, Served]:
             known = ", ".join(cards)
             raise SettingsError(f"models.{model!r} is not a model that Moonbase has a card for; it knows: {known}")
     chosen = {model: settings.models.get(model, rest) for model in cards}
-    return {model: Served(cards[model], engines[engine]) for model, engine in chosen.items() if engine is not None}
+    return {
+        model: Served(cards[model], engines[engine], engine) for model, engine in chosen.items() if engine is not None
+    }
 
 
 def _engine(name: str, settings: Settings, models: ModelStore) -> Engine:
@@ -153,7 +175,10 @@ def open_engine(name: str, spec: EngineSettings, models: ModelStore | None = Non
     path = path.expanduser()
     if models is not None and not (path.is_absolute() or path.exists()):
         path = models.find(spec.path or "")
-    return open_gguf(path, context=spec.context, threads=spec.threads, slots=spec.slots)
+    cache = spec.cache_mb * 1024 * 1024
+    return open_gguf(
+        path, context=spec.context, threads=spec.threads, slots=spec.slots, batch=spec.batch, cache_bytes=cache
+    )
 
 
 def promising(engine: Engine, settings: Settings) -> Engine:

@@ -13,7 +13,7 @@ from moonbase.tools.mcp.server import parse_servers
 
 _SERVER = (
     *("host", "port", "key_file", "data_dir", "database_url", "missing_reasoning", "schema_level", "credit_usd"),
-    "reask",
+    *("reask", "metrics_key"),
 )
 """Flags that are named as in `[server]`."""
 

@@ -39,6 +39,12 @@ Examples:
 )
 @click.option("--key-file", type=click.Path(dir_okay=False), help="A file with one key a line.")
 @click.option(
+    "--metrics-key",
+    envvar="MOONBASE_METRICS_KEY",
+    metavar="KEY",
+    help="The key for /metrics; better said in MOONBASE_METRICS_KEY.",
+)
+@click.option(
     "--allow-origin",
     "allow_origins",
     multiple=True,

@@ -16,7 +16,9 @@ from moonbase.contract.grammar import Grammar
 from moonbase.contract.logprobs import TokenLogprob
 from moonbase.contract.media_formats import MediaKind
 from moonbase.contract.prompts import Prompt
+from moonbase.contract.readings import Reading, Watched, readings
 from moonbase.contract.request import ChatRequest, Sampling
+from moonbase.contract.tracing import Trace
 
 
 class Engine(Protocol):
@@ -73,7 +75,7 @@ def at_once(engine: Engine, request: ChatRequest) -> Coroutine[Any, Any, list[Ev
     return engine.at_once(request) if isinstance(engine, AtOnce) else None
 
 
-class EngineAround:
+class EngineAround(Watched):
     """An engine in front of `engine`: it is and does what that one does, save what a subclass does otherwise."""
 
     def __init__(self, engine: Engine) -> None:
@@ -90,6 +92,9 @@ class EngineAround:
 
     async def count(self, request: ChatRequest) -> int:
         return await self._engine.count(request)
+
+    async def readings(self) -> list[Reading]:
+        return await readings(self._engine)
 
     @property
     def context_length(self) -> int | None:
@@ -115,7 +120,8 @@ class TextRequest(msgspec.Struct, frozen=True):
     must come back as text (others stay hidden). The engine ends at the model's own end-of-turn token, or when any
     string of `end_marks` is generated as a token. `token_ids`: say the ids of the generated tokens. `logprobs`: say the
     log probabilities of the tokens, and of so many alternatives to each; None asks for none. `grammar` is only given to
-    an engine that `constrains`: the text fits it, or the request fails. `background`: nobody waits for it.
+    an engine that `constrains`: the text fits it, or the request fails. `background`: nobody waits for it. `trace`: as
+    in `ChatRequest`.
     """
 
     prompt: Prompt
@@ -127,6 +133,7 @@ class TextRequest(msgspec.Struct, frozen=True):
     logprobs: int | None = None
     grammar: Grammar | None = None
     background: bool = False
+    trace: Trace | None = None
 
 
 class TextDelta(msgspec.Struct, frozen=True, gc=False):

@@ -20,6 +20,7 @@ from moonbase.contract.messages import Message, Part, check_conversation
 from moonbase.contract.mfjs import Level, check_response_format
 from moonbase.contract.thinking import Thinking, ThinkingControl, resolve_thinking
 from moonbase.contract.tools import Tool, ToolChoice, check_tools, flattened, resolve_tool_choice
+from moonbase.contract.tracing import Trace
 
 MAX_STOPS = 5
 MAX_STOP_BYTES = 32
@@ -138,7 +139,7 @@ class ChatRequest(msgspec.Struct, frozen=True, dict=True):
     `logprobs`: how many alternatives to list beside each token of the content; None where none are asked for.
     `token_ids`: the events carry the ids of the tokens. `streams`: the client reads the answer as it is made; where it
     does not, an engine may yield it in few large events. `background`: nobody waits for it, so an engine where requests
-    wait for each other puts it behind others.
+    wait for each other puts it behind others. `trace`: what other servers that take part in the answer are told.
     """
 
     model: str
@@ -159,6 +160,7 @@ class ChatRequest(msgspec.Struct, frozen=True, dict=True):
     token_ids: bool = False
     streams: bool = False
     background: bool = False
+    trace: Trace | None = None
 
     @cached_property
     def declared(self) -> tuple[Tool, ...]:
@@ -191,6 +193,7 @@ def resolve(
     *,
     sees: Collection[MediaKind] = (),
     thinking: Thinking | None = None,
+    trace: Trace | None = None,
 ) -> ChatRequest:
     """Check `body` against `card` and fill in its defaults; raises `InvalidRequest`. Schemas are checked at `level`;
     `sees` is what the model that serves can be shown; `thinking` what the body's controls come to, from a caller that
@@ -224,6 +227,7 @@ def resolve(
         logprobs=_resolve_logprobs(body, card),
         token_ids=bool(body.stream and body.stream_options and body.stream_options.include_internal_content),
         streams=bool(body.stream),
+        trace=trace,
     )
 
 

@@ -24,9 +24,13 @@ def bundled_model() -> Path:
     return Path(str(files("moonbase"))) / "bundled" / "moonbase-nano.gguf"
 
 
-def open_gguf(path: Path, *, context: int = 0, threads: int = 0, slots: int = 0) -> Engine:
-    """An engine that runs `path` in a worker process; 0 leaves a limit to the engine. Raises `SettingsError`."""
-    settings = LlamaSettings(model=str(path), context=context or None, threads=threads or None, slots=slots or 8)
+def open_gguf(
+    path: Path, *, context: int = 0, threads: int = 0, slots: int = 0, batch: int = 0, cache_bytes: int = 0
+) -> Engine:
+    """An engine that runs `path` in a worker process, with limits as in `LlamaSettings`; 0 leaves one to the engine.
+    Raises `SettingsError`."""
+    limits = {"context": context, "threads": threads, "slots": slots, "batch": batch, "cache_bytes": cache_bytes}
+    settings = LlamaSettings(model=str(path), **{name: limit for name, limit in limits.items() if limit})
     settings.check()
     render, output = chat_format(read_model(str(path)), datetime.now)
     return RenderedEngine(LlamaEngine(settings), render, output, open_walk=open_walk)

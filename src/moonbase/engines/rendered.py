@@ -15,6 +15,7 @@ from moonbase.contract.formats import OutputFormat
 from moonbase.contract.grammar import Grammar
 from moonbase.contract.media_formats import MediaKind
 from moonbase.contract.prompts import Opening, Rendered
+from moonbase.contract.readings import Reading, Watched, readings
 from moonbase.contract.request import ChatRequest
 from moonbase.engines.constrained import AnswerCheck, Constraints
 from moonbase.engines.ending import Ending, OpenWalk, ended_in_time
@@ -25,7 +26,7 @@ from moonbase.parse.tool_calls import CallIds
 Render = Callable[[ChatRequest], Rendered]
 
 
-class RenderedEngine:
+class RenderedEngine(Watched):
     """Renders with `render`, continues with `text`, reads the answer as `output` says.
 
     With `open_walk`, answers of an engine that constrains end within their budget (`ending`).
@@ -65,6 +66,9 @@ class RenderedEngine:
 
     async def count(self, request: ChatRequest) -> int:
         return await self._text.count(self._render(request).prompt)
+
+    async def readings(self) -> list[Reading]:
+        return await readings(self._text)
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
         try:
@@ -155,6 +159,7 @@ class RenderedEngine:
             logprobs=request.logprobs,
             grammar=grammar,
             background=request.background,
+            trace=request.trace,
         )
 
 

@@ -12,6 +12,7 @@ from moonbase.contract.engine import AtOnce, Engine, at_once
 from moonbase.contract.errors import NotFound, Unavailable
 from moonbase.contract.events import Event, Failed, PromptRead
 from moonbase.contract.media_formats import MediaKind
+from moonbase.contract.readings import UPSTREAM_IN_PROGRESS, UPSTREAM_LEFT_ALONE, Reading, Watched, readings
 from moonbase.contract.request import ChatRequest
 from moonbase.engines.affinity import Affinity, Marks, beginnings
 from moonbase.engines.http.body import comes_in_frames
@@ -31,7 +32,7 @@ class Member(Engine, Protocol):
     async def check(self) -> bool: ...
 
 
-class RouterEngine(AtOnce):
+class RouterEngine(AtOnce, Watched):
     """`members` as one engine, which can do what each of them can."""
 
     def __init__(self, members: Sequence[Member], *, pause: Pause = asyncio.sleep) -> None:
@@ -66,6 +67,13 @@ class RouterEngine(AtOnce):
     @property
     def enforces(self) -> bool:
         return all(member.enforces for member in self.members)
+
+    async def readings(self) -> list[Reading]:
+        found = [reading for each in await asyncio.gather(*map(readings, self.members)) for reading in each]
+        for standing in self.standings:
+            found.append(Reading(UPSTREAM_LEFT_ALONE, standing.resting, (standing.name,)))
+            found.append(Reading(UPSTREAM_IN_PROGRESS, standing.in_flight, (standing.name,)))
+        return found
 
     async def count(self, request: ChatRequest) -> int:
         order = self._order([])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator
 from functools import partial
 from typing import Protocol
@@ -181,6 +182,7 @@ class _Answer:
         with a status."""
         if not self._entry.status:
             self._entry.status = 200
+            self._entry.first = time.perf_counter()
             self._entry.reasked = fold.reasked
             self._exchange.start(200, [EVENT_STREAM, NO_CACHE, AT_ONCE, *self._headers(fold)])
 

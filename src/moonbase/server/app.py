@@ -9,9 +9,10 @@ import asyncio
 import logging
 
 from starlette.exceptions import HTTPException
-from starlette.routing import BaseRoute, Router
+from starlette.routing import BaseRoute, Match, Route, Router
 
 from moonbase.contract.errors import ApiError, ClientClosed, MethodNotAllowed, NotFound, ServerError, Unavailable
+from moonbase.contract.tracing import read_trace
 from moonbase.server import (
     account,
     batches,
@@ -23,6 +24,7 @@ from moonbase.server import (
     openapi,
     signatures,
     tokens,
+    watching,
     web_tools,
 )
 from moonbase.server.batch_runner import BatchRunner
@@ -30,6 +32,7 @@ from moonbase.server.chat import ChatCompletions
 from moonbase.server.exchange import AsgiExchange, Exchange
 from moonbase.server.journal import Entry
 from moonbase.server.messages import BASE, COUNT, MESSAGES, Messages, encode_error, key_of, name
+from moonbase.server.metrics import OTHER, Metrics
 from moonbase.server.pages import Pages
 from moonbase.server.platform import Platform
 from moonbase.server.responses import RESPONSES, Responses
@@ -41,7 +44,8 @@ logger = logging.getLogger("moonbase.server")
 
 CHAT = "/v1/chat/completions"
 CALLABLES = (CHAT, MESSAGES, COUNT, RESPONSES)
-PUBLIC = frozenset({"/health", openapi.PATH})
+PUBLIC = frozenset({"/health", openapi.PATH, watching.PATH})
+"""Paths that need no API key."""
 
 
 class App:
@@ -49,11 +53,12 @@ class App:
 
     def __init__(self, platform: Platform) -> None:
         self.platform = platform
+        self.metrics = Metrics(frozenset(platform.models))
         traffic = Traffic()
         chat, messages = ChatCompletions(platform, traffic), Messages(platform, traffic)
         responses = Responses(platform, traffic)
         self._callables = {CHAT: chat, MESSAGES: messages, COUNT: messages.count, RESPONSES: responses}
-        self._batches = BatchRunner(platform, chat, traffic)
+        self._batches = BatchRunner(platform, chat, traffic, self.metrics)
         self._pages = Pages(platform.allow_origins, open_to_all=platform.keys.open)
         site = Site(platform.site) if platform.site is not None else None
         self._public = PUBLIC | (site.paths if site is not None else frozenset[str]())
@@ -69,6 +74,7 @@ class App:
                 *web_tools.routes(platform),
                 *mcp.routes(platform),
                 *health.routes(platform),
+                *watching.routes(platform, self.metrics, traffic),
                 *openapi.routes(),
                 *(site.routes() if site is not None else ()),
             ],
@@ -105,6 +111,8 @@ class App:
     async def answer(self, exchange: Exchange) -> None:
         """Answer one request, whatever becomes of it. Whoever leaves cancels this, and then it says so."""
         entry = Entry(exchange.method, exchange.path)
+        if (parent := exchange.header(b"traceparent")) is not None:
+            entry.trace = read_trace(parent, exchange.header(b"tracestate"))
         try:
             await self._dispatch(exchange, entry)
         except ClientClosed as error:
@@ -115,6 +123,7 @@ class App:
             _answer_error(_as_api_error(error), entry, exchange)
         finally:
             entry.write()
+            self.metrics.note(entry, self._route(exchange))
 
     async def _dispatch(self, exchange: Exchange, entry: Entry) -> None:
         path, origin = exchange.path, exchange.header(b"origin")
@@ -125,7 +134,7 @@ class App:
             return
         entry.page = self._pages.headers_for(origin, exchange.header(b"host"))
         key = key_of(exchange) if anthropic else exchange.header(b"authorization")
-        owner = "" if path in self._public else self.platform.keys.authenticate(key)
+        owner = entry.caller = "" if path in self._public else self.platform.keys.authenticate(key)
         if (answers := self._callables.get(path)) is not None:
             if exchange.method != "POST":
                 raise HTTPException(405, headers={"Allow": "POST"})
@@ -134,6 +143,16 @@ class App:
             scope = exchange.scope
             scope["app"], scope["moonbase.owner"], scope["moonbase.entry"] = self, owner, entry
             await self._router(scope, exchange.receive, exchange.send)
+
+    def _route(self, exchange: Exchange) -> str:
+        """The path of the route that answered, with its parameters in braces."""
+        if exchange.path in self._callables:
+            return exchange.path
+        if isinstance(exchange, AsgiExchange):
+            for route in self._router.routes:
+                if isinstance(route, Route) and route.matches(exchange.scope)[0] != Match.NONE:
+                    return route.path
+        return OTHER
 
     def _preflight(self, exchange: Exchange, entry: Entry, origin: str) -> None:
         wanted = exchange.header(b"access-control-request-headers")

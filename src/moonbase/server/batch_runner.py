@@ -50,6 +50,7 @@ from moonbase.server.batch_exchange import BatchExchange
 from moonbase.server.batch_steps import checked, ended, finalizing
 from moonbase.server.chat import ChatCompletions
 from moonbase.server.journal import Entry
+from moonbase.server.metrics import BATCH, Metrics
 from moonbase.server.platform import Platform
 from moonbase.server.traffic import Traffic
 from moonbase.server.wire import too_large
@@ -98,8 +99,9 @@ class _Place:
 class BatchRunner:
     """Runs the batches of `platform`; `look` when there is a new one, or one is to be cancelled."""
 
-    def __init__(self, platform: Platform, chat: ChatCompletions, traffic: Traffic) -> None:
+    def __init__(self, platform: Platform, chat: ChatCompletions, traffic: Traffic, metrics: Metrics) -> None:
         self._platform, self._store, self._chat, self._traffic = platform, platform.batches, chat, traffic
+        self._metrics = metrics
         self._pace = platform.batch_pace
         self._places = asyncio.Semaphore(self._pace.at_once)
         self._again = asyncio.Lock()
@@ -265,7 +267,7 @@ class BatchRunner:
             charges.append(partial(ledger.charge, owner, model, price, usage, searches=searches, percent=BATCH_PERCENT))
 
         exchange = BatchExchange()
-        entry = Entry("BATCH", f"{record.batch.id}/{line.number}")
+        entry = Entry("BATCH", f"{record.batch.id}/{line.number}", record.owner)
         try:
             if len(line.body) > self._platform.max_body:
                 raise too_large()
@@ -290,6 +292,7 @@ class BatchRunner:
             exchange.respond(failure.status, failure.encode(), [])
         finally:
             entry.write()
+            self._metrics.note(entry, BATCH)
         response = LineResponse(status_code=exchange.status, request_id=entry.trace_id, body=msgspec.Raw(exchange.body))
         return Result(line.number, exchange.status != 200, _written(line.custom_id, response=response))
 

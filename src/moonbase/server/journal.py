@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from moonbase.contract.events import Usage
+from moonbase.contract.tracing import Trace
 
 logger = logging.getLogger("moonbase.access")
 
@@ -25,8 +26,12 @@ class Entry:
 
     method: str
     path: str
+    caller: str = ""
+    """The id of the key, as the books have it."""
     trace_id: str = field(default_factory=lambda: f"{random.getrandbits(128):032x}")
     began: float = field(default_factory=time.perf_counter)
+    first: float = 0.0
+    """When the first increment of a stream left; 0 of any other answer."""
     status: int = 0
     model: str | None = None
     usage: Usage | None = None
@@ -37,6 +42,8 @@ class Entry:
     """How often the model was asked in a loop that this server ran."""
     reasked: int = 0
     """How often the model was asked again, because its answer broke its schema."""
+    trace: Trace | None = None
+    """Where the client says that its request stands in a trace of many services."""
     limits: tuple[tuple[bytes, bytes], ...] = ()
     """Response headers that say what the key may still ask for."""
     page: Sequence[tuple[bytes, bytes]] = ()
@@ -80,7 +87,11 @@ class Entry:
             parts.append(f"reasked={self.reasked}")
         if self.error is not None:
             parts.append(f"error={self.error}")
+        if self.caller:
+            parts.append(f"caller={self.caller}")
         parts.append(f"trace={self.trace_id}")
+        if self.trace is not None:
+            parts.append(f"traceparent={self.trace.parent}")
         logger.handle(_Line(" ".join(parts)))
 
 

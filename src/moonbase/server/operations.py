@@ -354,6 +354,17 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         method="GET",
+        path="/metrics",
+        id="metrics",
+        summary="How the server does, for Prometheus",
+        description="Without API keys anybody on this machine may read it; with them, whoever has the key that is set "
+        "for it alone. OpenMetrics where it is accepted.",
+        answers={200: Answer("The metrics.", {TEXT: str})},
+        errors=(401, 403),
+        public=True,
+    ),
+    Operation(
+        method="GET",
         path="/openapi.json",
         id="openapi",
         summary="This document",

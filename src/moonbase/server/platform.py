@@ -35,6 +35,8 @@ class Served:
 
     card: ModelCard
     engine: Engine
+    engine_name: str = ""
+    """For the operator."""
 
     @property
     def sees(self) -> frozenset[MediaKind]:
@@ -74,6 +76,8 @@ class Platform:
     """What reads pages of the web there; None where that is switched off."""
     quotas: Quotas | None = None
     """None where no key is limited."""
+    watchers: KeyRing | None = None
+    """Who may read `/metrics`. None: where there are no API keys everybody who can connect, else nobody."""
     shared: Callable[[], bool] | None = None
     """Whether the database that servers share can be used now; None where nothing is shared."""
     data_dir: Path | None = None

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from moonbase.contract.messages import Message, last_user_index
 from moonbase.contract.request import ChatBody, ChatRequest, StreamOptions, decode_chat_body, resolve
 from moonbase.contract.thinking import Thinking, resolve_thinking
+from moonbase.contract.tracing import Trace
 from moonbase.server.journal import Entry
 from moonbase.server.platform import Platform, Served
 from moonbase.server.recall import places_of
@@ -76,7 +77,8 @@ class Preparation:
             back = await recall.put_back(opened.body.messages, opened.dropped, opened.places)
             entry.restored = back.restored
             opened = opened._replace(body=replace(opened.body, messages=back.messages))
-        return self._resolved(opened, served, owner) if here else await to_thread(self._resolved, opened, served, owner)
+        found = opened, served, owner, entry.trace
+        return self._resolved(*found) if here else await to_thread(self._resolved, *found)
 
     def _opened(self, body: ChatBody, served: Served, owner: str, beside: str | None) -> _Opened:
         thinking = resolve_thinking(served.card, body.thinking, body.reasoning_effort)
@@ -88,9 +90,10 @@ class Preparation:
             return _Opened(replace(body, messages=[_without_reasoning(each) for each in body.messages]), thinking, plan)
         return _Opened(body, thinking, plan, dropped, places_of(owner, body.messages, dropped))
 
-    def _resolved(self, opened: _Opened, served: Served, owner: str) -> Prepared:
+    def _resolved(self, opened: _Opened, served: Served, owner: str, trace: Trace | None) -> Prepared:
         body, thinking, plan = opened.body, opened.thinking, opened.plan
-        request = resolve(body, served.card, self._platform.schema_level, sees=served.sees, thinking=thinking)
+        level = self._platform.schema_level
+        request = resolve(body, served.card, level, sees=served.sees, thinking=thinking, trace=trace)
         check_builtins(request, self._platform)
         if searches(request):
             served = Served(served.card, SearchingEngine(served.engine, self._platform, owner))

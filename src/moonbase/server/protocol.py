@@ -13,6 +13,7 @@ from moonbase.server.app import CHAT, App
 from moonbase.server.direct import DirectExchange
 from moonbase.server.joining import Joining
 from moonbase.server.journal import Entry
+from moonbase.server.metrics import OTHER
 from moonbase.server.unread import Unread
 from moonbase.server.wire import LAST_LOOK, Scope, break_off, error_headers
 
@@ -242,6 +243,7 @@ class Protocol(HttpToolsProtocol):
             entry = Entry("-", "-", status=error.status, error=error.type)
             headers += entry.headers()
             entry.write()
+            self._asked.metrics.note(entry, OTHER)
         lines = [b"%s: %s\r\n" % header for header in headers]
         lines += [b"content-length: %d\r\n" % len(body), b"connection: close\r\n\r\n", body]
         self.transport.write(b"".join([STATUS_LINE[error.status], *lines]))

@@ -33,17 +33,18 @@ hosted API's 400), always the 400, or take it as empty."""
 class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`[server]`. `max_body_mb` bounds a request's body; `drain_s` is how long Ctrl-C waits for streams; `linger_s`
     is how long a server still takes requests after SIGTERM, while its health tells balancers that it leaves; `unread_s`
-    is for how many seconds a client may take nothing of its answer;
-    `k3_logprobs` serves `logprobs` also for the cards whose hosted model refuses them; `credit_usd` is the voucher that
-    each key begins with, in US dollars; `reask` is how often an answer that breaks its schema is asked for again, from
-    engines that do not hold it to the schema themselves; `database_url` names the PostgreSQL database through which
-    servers share reasoning, balances and limits; `allow_origins` are the origins of web pages that may use the server
-    from a browser, or "*"; `playground` serves the page for trying the server out."""
+    is for how many seconds a client may take nothing of its answer; `k3_logprobs` serves `logprobs` also for the cards
+    whose hosted model refuses them; `credit_usd` is the voucher that each key begins with, in US dollars; `reask`
+    is how often an answer that breaks its schema is asked for again, from engines that do not hold it to the schema
+    themselves; `database_url` names the PostgreSQL database through which servers share reasoning, balances and
+    limits; `metrics_key` is the key that `/metrics` asks for; `allow_origins` are the origins of web pages that may
+    use the server from a browser, or "*"; `playground` serves the page for trying the server out."""
 
     host: str = "127.0.0.1"
     port: int = 8000
     api_keys: tuple[str, ...] = ()
     key_file: str | None = None
+    metrics_key: str | None = None
     data_dir: str | None = None
     database_url: str | None = None
     max_body_mb: int = 100
@@ -70,7 +71,8 @@ class UpstreamSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`[engines.NAME]`. `context` is in tokens; `threads` and `slots` of 0 leave the choice to the engine.
+    """`[engines.NAME]`. `context`, `threads`, `slots`, `batch` and `cache_mb` are limits of an engine of this machine
+    (docs/engines.md); 0 leaves one to the engine.
 
     Of kind http: `url` or `upstreams` say where, `dialect` what kind of server it is, `model` its name for the model.
     `key` is the API key there, `key_env` an environment variable that holds it. `sees` is what it can be shown, where
@@ -90,6 +92,8 @@ class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     context: int = 0
     threads: int = 0
     slots: int = 0
+    batch: int = 0
+    cache_mb: Annotated[int, msgspec.Meta(ge=0)] = 0
     pace_s: float = 0.0
     url: str | None = None
     dialect: DialectName = "openai"

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from moonbase import __version__
 from moonbase.cli.doctoring.check import Check, Finding, Scene, blocking, fail, ok, warn
-from moonbase.engines.llama.memory import physical_memory
+from moonbase.engines.llama.machine import physical_memory, share
 
 OLDEST = (3, 11)
 _WRITTEN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -135,7 +135,7 @@ def existing(path: Path) -> Path:
 
 
 def _memory(_: Scene) -> Finding:
-    return memory(physical_memory(), limit=_limit())
+    return memory(physical_memory(), limit=share().memory)
 
 
 def memory(whole: int | None, *, limit: int | None) -> Finding:
@@ -148,16 +148,6 @@ def memory(whole: int | None, *, limit: int | None) -> Finding:
     return (
         ok(said) if size >= _GIB else warn(said, "the server with the bundled model needs about 0.5 GiB; give it more")
     )
-
-
-def _limit() -> int | None:
-    """The memory limit of the control group (version 2 or 1), where there is one."""
-    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        try:
-            return int(Path(path).read_text())
-        except (OSError, ValueError):
-            continue
-    return None
 
 
 CHECKS = (

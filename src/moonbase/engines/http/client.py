@@ -8,6 +8,7 @@ import ssl
 
 import certifi
 
+from moonbase.contract.tracing import Trace
 from moonbase.engines.http.connection import Broken, Connection, NoConnection
 from moonbase.engines.http.upstream import Upstream
 
@@ -69,17 +70,20 @@ class Client:
         self._open.clear()
         self._idle.clear()
 
-    async def ask(self, method: str, route: str, body: bytes = b"", *, root: bool = False) -> Reply:
+    async def ask(
+        self, method: str, route: str, body: bytes = b"", *, root: bool = False, trace: Trace | None = None
+    ) -> Reply:
         """A reply, to be read or at least entered. Raises `Broken`."""
-        return Reply(await self._exchange(self._head(method, route, root, len(body)), body))
+        head = self._head(method, route, root, len(body), b"" if trace is None else _lines(trace))
+        return Reply(await self._exchange(head, body))
 
-    def _head(self, method: str, route: str, root: bool, size: int) -> bytes:
+    def _head(self, method: str, route: str, root: bool, size: int, more: bytes) -> bytes:
         head = self._heads.get((method, route, root))
         if head is None:
             head = self._heads[method, route, root] = self.upstream.head(method, route, root=root)
         if method == "GET":
             return head + b"\r\n"
-        return b"%bContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % (head, size)
+        return b"%bContent-Type: application/json\r\n%bContent-Length: %d\r\n\r\n" % (head, more, size)
 
     async def _exchange(self, head: bytes, body: bytes) -> Connection:
         """Send, and wait for the reply's head."""
@@ -133,6 +137,11 @@ class Client:
         self._open.discard(connection)
         if connection in self._idle:
             self._idle.remove(connection)
+
+
+def _lines(trace: Trace) -> bytes:
+    state = f"tracestate: {trace.state}\r\n" if trace.state else ""
+    return f"traceparent: {trace.parent}\r\n{state}".encode()
 
 
 def _why(error: OSError | UnicodeError) -> str:

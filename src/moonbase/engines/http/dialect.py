@@ -45,7 +45,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     `reasoning`: under which names earlier reasoning is sent. `thread_ids`: calls of the conversation get the ids of the
     Kimi prompt format. `budget`: the name of the budget's member. `options`: what `stream_options` asks for. `ids`: the
     members that ask for token ids. `partial`: those that make the answer continue the last message; None where nothing
-    does. `extras`: members that every request has.
+    does. `extras`: members that every request has. `traced`: it is told of a request's trace.
 
     Of answers. `faithful`: they obey the contract, and nothing is mended. `enforces`: they are held to their schemas.
     `text`: marks that may stand in the content and are no content. `logprobs`: whether it gives them.
@@ -65,6 +65,7 @@ class Dialect(msgspec.Struct, frozen=True, kw_only=True):
     ids: Members = {}
     partial: Members | None = None
     extras: Members = {}
+    traced: bool = True
     faithful: bool = False
     enforces: bool = False
     text: OutputFormat = OutputFormat()

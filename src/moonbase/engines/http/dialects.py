@@ -133,6 +133,7 @@ KIMI_HOSTED = Dialect(
     name="kimi",
     controls=_kimi,
     platform=True,
+    traced=False,
     options=_USAGE,
     partial={},
     enforces=True,

@@ -17,6 +17,7 @@ from moonbase.contract.events import Event, Failed, PromptRead
 from moonbase.contract.formats import ThinkMarks
 from moonbase.contract.media_formats import MediaKind
 from moonbase.contract.reading import DONE
+from moonbase.contract.readings import Reading, Watched
 from moonbase.contract.request import ChatRequest
 from moonbase.contract.sse import BOM, Reader
 from moonbase.engines.http.answer import AnswerReader
@@ -38,6 +39,7 @@ from moonbase.engines.http.failures import (
     unreachable,
 )
 from moonbase.engines.http.offer import NoOffer, Offer, ask_offer
+from moonbase.engines.http.tally import Tally
 
 logger = logging.getLogger("moonbase.engines")
 
@@ -59,7 +61,7 @@ class _Way(NamedTuple):
     effort: bool
 
 
-class HttpEngine(AtOnce):
+class HttpEngine(AtOnce, Watched):
     """`client`'s upstream as an engine. `model` is its name there: without one, the client's where the upstream lists
     it, or the only one that it lists. `sees`: what it can be shown; None asks the upstream. `opens_thinking`: content
     begins inside the reasoning (`lone_end`), which is learnt where it is not told."""
@@ -76,6 +78,7 @@ class HttpEngine(AtOnce):
     ) -> None:
         self.client, self.dialect = client, dialect
         self._model, self._shown, self._ask_s = model, sees, ask_s
+        self._tally = Tally()
         self._offer: Offer | None = None
         self._asking = asyncio.Lock()
         self._asked_times = 0
@@ -100,7 +103,9 @@ class HttpEngine(AtOnce):
             offer = await self.ask()
         except NoOffer as problem:
             logger.log(self._loudness, "the upstream %s does not say what it serves: %s", self.name, problem)
-            return problem.status is not None and problem.status in (200, 400, 404, 405, 501)
+            self._tally.up = problem.status is not None and problem.status in (200, 400, 404, 405, 501)
+            return self._tally.up
+        self._tally.up = True
         if offer.owner in DIALECTS and offer.owner != self.dialect.name:
             logger.warning(
                 "the upstream %s says that it is %s, but is spoken to as %s; check the dialect",
@@ -134,6 +139,9 @@ class HttpEngine(AtOnce):
     @property
     def enforces(self) -> bool:
         return self.dialect.enforces
+
+    async def readings(self) -> list[Reading]:
+        return self._tally.readings(self.name)
 
     async def count(self, request: ChatRequest) -> int:
         model = await self.model_for(request)
@@ -218,9 +226,12 @@ class HttpEngine(AtOnce):
         model = self._model or await self.model_for(request)
         effort = request.thinking.effort is not None and not self.dialect.platform
         way = _Way(self.context_length, self.dialect, effort)
+        trace = request.trace if self.dialect.traced else None
         while True:
             body = _encode(chat_body(request, way.dialect, model, room=way.room, inline=self._inline))
-            reply = await self.client.ask("POST", CHAT, body)
+            self._tally.requests += 1
+            reply = await self.client.ask("POST", CHAT, body, trace=trace)
+            self._tally.up = True
             if reply.status == 200:
                 return reply
             async with reply:
@@ -281,6 +292,7 @@ class HttpEngine(AtOnce):
         return way._replace(dialect=self.dialect)
 
     def _refused(self, refusal: Refusal, request: ChatRequest) -> ApiError:
+        self._tally.refused(refusal.status)
         failure = failure_of_refusal(refusal, self.dialect, self.client.upstream, request.model)
         if not isinstance(failure, InvalidRequest):
             said = self.client.upstream.scrubbed(read_told(refusal)[0])[:300]
@@ -296,16 +308,20 @@ class HttpEngine(AtOnce):
 
     def _told(self, failed: Failed) -> Failed:
         """A failure that the upstream has told of inside the stream."""
+        self._tally.failed()
         error = failure_in_stream(failed.error, self.dialect, self.client.upstream)
         return Failed(error, failed.finish_reason)
 
     def _cut_off(self, answer: AnswerReader | None, broken: Broken) -> list[Event]:
         """What to end with where the connection has ended: the answer may have."""
         if answer is None or not answer.began:
+            self._tally.broke(begun=False)
             return [Failed(unreachable(self.client.upstream, broken))]
         rest = answer.close()
-        cut = any(isinstance(event, Failed) for event in rest)
-        return [Failed(broken_off(), "server_interrupted")] if cut else rest
+        if not any(isinstance(event, Failed) for event in rest):
+            return rest
+        self._tally.broke(begun=True)
+        return [Failed(broken_off(), "server_interrupted")]
 
 
 class _Stream(Reader):

@@ -22,6 +22,15 @@ from moonbase.contract.errors import (
 from moonbase.contract.events import Failed, PromptRead
 from moonbase.contract.grammar import Grammar
 from moonbase.contract.prompts import Prompt
+from moonbase.contract.readings import (
+    ENGINE_RESTARTS,
+    ENGINE_SLOTS,
+    ENGINE_SLOTS_BUSY,
+    ENGINE_UP,
+    ENGINE_WAITING,
+    Reading,
+    Watched,
+)
 from moonbase.engines.llama.connection import WorkerGone
 from moonbase.engines.llama.lark import skeleton
 from moonbase.engines.llama.memory import plan_context
@@ -45,10 +54,11 @@ from moonbase.engines.llama.wire import (
 
 _CRASHED = "The embedded engine crashed while it served this request; it is being restarted"
 _CROWDED = "The engine is overloaded: it has no room for all the answers under way, please try again later"
+_WATCH_S = 1.0
 _NO_TEXT = "Invalid request: the text has half a surrogate pair, which is no character"
 
 
-class LlamaEngine:
+class LlamaEngine(Watched):
     """Continues prompts with the GGUF model that `settings` names. Satisfies `contract.engine.TextEngine`.
 
     The model is known from `start` on. Requests beyond the slots wait in the worker, first come, first served; those in
@@ -155,6 +165,17 @@ class LlamaEngine:
             return await (await self._running().connection()).inspect()
         except WorkerGone:
             raise _crashed() from None
+
+    async def readings(self) -> list[Reading]:
+        restarts = 0 if self._supervisor is None else self._supervisor.restarts
+        found = [Reading(ENGINE_RESTARTS, restarts), Reading(ENGINE_SLOTS, self._settings.slots)]
+        try:
+            async with asyncio.timeout(_WATCH_S):
+                activity = await self.activity()
+        except (ApiError, TimeoutError):
+            return [*found, Reading(ENGINE_UP, 0)]
+        found += Reading(ENGINE_UP, 1), Reading(ENGINE_SLOTS_BUSY, activity.busy_slots)
+        return [*found, Reading(ENGINE_WAITING, activity.queued)]
 
     def _running(self) -> Supervisor:
         if self._supervisor is None:

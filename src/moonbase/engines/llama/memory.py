@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
-
 from moonbase.contract.errors import SettingsError
+from moonbase.engines.llama.machine import main_memory
 from moonbase.engines.llama.model import GgufModel
 from moonbase.engines.llama.settings import LlamaSettings
 
@@ -20,13 +19,13 @@ def plan_context(settings: LlamaSettings, model: GgufModel, *, memory: int | Non
 
     Raises `SettingsError` where model and cache together cannot fit into it.
     """
-    memory = memory or physical_memory()
+    memory = memory or main_memory()
     context = settings.context or _capped(settings, model, memory)
     needed = model.file_bytes + context * model.cell_bytes
     if memory is not None and needed > memory:
         raise SettingsError(
-            f"The model {model.path} needs {_gib(needed)} with a context of {context} tokens, but this machine has "
-            f"{_gib(memory)}; set a smaller context or take a smaller model"
+            f"The model {model.path} needs {_gib(needed)} with a context of {context} tokens, but this machine (or "
+            f"container) has {_gib(memory)}; set a smaller context or take a smaller model"
         )
     return context
 
@@ -40,11 +39,3 @@ def _capped(settings: LlamaSettings, model: GgufModel, memory: int | None) -> in
 
 def _gib(size: int) -> str:
     return f"{size / (1 << 30):.1f} GiB"
-
-
-def physical_memory() -> int | None:
-    """Bytes of main memory; None where the system does not tell."""
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return None

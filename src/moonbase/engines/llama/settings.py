@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
 import msgspec
 
 from moonbase.contract.errors import SettingsError
+from moonbase.engines.llama.machine import processors
 
 
 class LlamaSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,10 +40,4 @@ class LlamaSettings(msgspec.Struct, frozen=True, kw_only=True):
                 raise SettingsError(f"The engine setting {name} is {value}; expected {low} to {high}")
 
     def thread_count(self) -> int:
-        return self.threads or max(1, _cores() - 1)
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        return self.threads or max(1, processors() - 1)

@@ -39,6 +39,8 @@ class Supervisor:
         self._listening: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
         self._said: deque[str] = deque(maxlen=_LOG_LINES)
+        self.restarts = 0
+        """How many workers have ended and were replaced."""
 
     @property
     def pid(self) -> int | None:
@@ -87,6 +89,7 @@ class Supervisor:
             await asyncio.wait({self._listening})
             short_lives = 0 if loop.time() - born >= _STEADY else short_lives + 1
             await self._finish()
+            self.restarts += 1
             await self._pause(short_lives)
             while await self._spawn() is not None:
                 short_lives += 1

@@ -14,8 +14,10 @@ from moonbase.contract.engine import TextDone, TextEvent, TextRequest
 from moonbase.contract.errors import ApiError, InvalidRequest, SettingsError, Unavailable, context_exceeded
 from moonbase.contract.events import Failed, PromptRead
 from moonbase.contract.prompts import Prompt
+from moonbase.contract.readings import Reading, Watched
 from moonbase.engines.http.client import Client
 from moonbase.engines.http.connection import Broken
+from moonbase.engines.http.tally import Tally
 from moonbase.engines.llama.lark import lark
 from moonbase.engines.llama.place import Place
 from moonbase.engines.llama.tokenizer import Tokenizer, Tokens
@@ -34,7 +36,7 @@ _QUICK = 20_000
 _NO_TEXT = "Invalid request: the text has half a surrogate pair, which is no character"
 
 
-class RemoteTextEngine:
+class RemoteTextEngine(Watched):
     """Continues prompts at the upstream of `client`, whose path is its root. Satisfies `contract.engine.TextEngine`.
 
     The upstream may be away at the start: it is asked what it serves when there is first something to ask it.
@@ -47,6 +49,7 @@ class RemoteTextEngine:
         self._tokenizer = Tokenizer(vocabulary.encode, vocabulary.marks)
         self._marks = {mark.text: mark for mark in vocabulary.marks}
         self._control = frozenset(mark.id for mark in vocabulary.marks if mark.kind == "control")
+        self._tally = Tally()
         self._facts: Facts | None = None
         self._begun = False
         self._learning = asyncio.Lock()
@@ -85,11 +88,16 @@ class RemoteTextEngine:
                 raise
             logger.error("the upstream %s cannot be used: %s", self.name, wrong)
         else:
+            self._tally.up = True
             return True
+        self._tally.up = False
         return False
 
     async def close(self) -> None:
         await self._client.close()
+
+    async def readings(self) -> list[Reading]:
+        return self._tally.readings(self.name)
 
     async def count(self, prompt: Prompt) -> int:
         """Tokens of `prompt`; raises `ApiError`."""
@@ -114,8 +122,10 @@ class RemoteTextEngine:
             logger.error("the upstream %s cannot be used: %s", self.name, wrong)
             yield Failed(unfit())
         except Refused as refused:
+            self._tally.refused(refused.status)
             yield Failed(failure(refused, grammar=request.grammar is not None), "server_interrupted")
         except Broken as broken:
+            self._tally.broke(begun=broken.begun)
             yield Failed(broken_off() if broken.begun else away(), "server_interrupted")
         except ApiError as error:
             yield Failed(error, "server_interrupted")
@@ -125,7 +135,9 @@ class RemoteTextEngine:
         reader, text = self._dialect.reader(), self._detokenizer(request, order)
         finish, cached, read = None, None, False
         body = self._dialect.body(order)
-        async with await self._client.ask("POST", self._dialect.route, body) as reply:
+        self._tally.requests += 1
+        async with await self._client.ask("POST", self._dialect.route, body, trace=request.trace) as reply:
+            self._tally.up = True
             async for increment in increments(reply, reader):
                 if increment.cached is not None:
                     cached = min(max(increment.cached, 0), order.prompt.length)
