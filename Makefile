@@ -84,6 +84,12 @@ lock: $(VENV)/.dev
 	  --no-header --no-annotate --no-emit-index-url -c requirements/serve.txt -o requirements/dev.txt
 	$(BIN)/uv pip compile pyproject.toml --extra sandbox --universal --python-version 3.11 --upgrade \
 	  --no-header --no-annotate --no-emit-index-url -c requirements/serve.txt -o requirements/sandbox.txt
+	$(BIN)/uv pip compile pyproject.toml --extra serve --extra mcp --extra postgres --extra upstream \
+	  --universal --python-version 3.11 --upgrade \
+	  --no-header --no-annotate --no-emit-index-url -c requirements/dev.txt -o requirements/gateway.txt
+	$(BIN)/uv pip compile pyproject.toml --extra serve --extra mcp --extra postgres --extra upstream --extra llama \
+	  --universal --python-version 3.11 --upgrade \
+	  --no-header --no-annotate --no-emit-index-url -c requirements/dev.txt -o requirements/full.txt
 	$(BIN)/uv pip compile --group examples --universal --python-version 3.11 --upgrade \
 	  --no-header --no-annotate --no-emit-index-url -o requirements/examples.txt
 	$(BIN)/uv pip compile --group docs --universal --python-version 3.11 --upgrade \

@@ -126,6 +126,17 @@ def test_a_key_on_the_command_line_is_the_only_one_accepted(tmp_path: Path) -> N
         assert status_of(ask(live, "Hi.", key="sk-bad")) == 401
 
 
+def test_keys_and_the_address_of_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a container gets them; neither stands in the list of processes."""
+    monkeypatch.setenv("MOONBASE_HOST", "0.0.0.0")  # noqa: S104
+    monkeypatch.setenv("MOONBASE_API_KEYS", "")
+    assert "Set MOONBASE_API_KEYS" in refused(*SCRIPTED, "--data-dir", str(tmp_path))
+    monkeypatch.setenv("MOONBASE_API_KEYS", " sk-good  sk-other\n")
+    with serving(tmp_path, *SCRIPTED) as live:
+        assert "//0.0.0.0:" in live.base_url
+        assert [status_of(ask(live, "Hi.", key=key)) for key in ("sk-good", "sk-other", "sk-bad")] == [200, 200, 401]
+
+
 def test_ctrl_c_leaves_at_once_when_idle(tmp_path: Path) -> None:
     with serving(tmp_path, *SCRIPTED) as live:
         began = time.perf_counter()
@@ -145,6 +156,43 @@ def test_sigterm_leaves_as_ctrl_c_does(tmp_path: Path) -> None:
         rows = books.execute("SELECT requests, prompt_tokens, completion_tokens FROM usage").fetchall()
     assert rows == [(1, told["prompt_tokens"], told["completion_tokens"])]
     assert not list(tmp_path.glob("*.db-wal"))
+
+
+def test_sigterm_is_heard_while_an_engine_is_awaited(tmp_path: Path) -> None:
+    """As the first process of a container it would be lost else: the kernel spares that one what it does not handle."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        words = ("--port", "0", "--data-dir", str(tmp_path), "--upstream", url)
+        command = [sys.executable, "-m", "moonbase", "serve", *words]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            asked, _ = silent.accept()
+            with asked:
+                process.send_signal(signal.SIGTERM)
+                said = process.communicate(timeout=30)
+    assert (process.returncode, said) == (0, ("", ""))
+
+
+def test_a_server_that_lingers_takes_requests_while_its_health_says_that_it_leaves(tmp_path: Path) -> None:
+    """So that a balancer sends them elsewhere before anybody is refused. A second signal ends it."""
+    config = tmp_path / "moonbase.toml"
+    config.write_text("[server]\nlinger_s = 60\n")
+    with serving(tmp_path / "data", *SCRIPTED, "--config", str(config)) as live:
+        health = urllib.request.Request(f"{live.base_url.removesuffix('/v1')}/health")
+        assert status_of(health) == 200
+        live.process.send_signal(signal.SIGTERM)
+        while status_of(health) == 200:
+            pass
+        assert status_of(ask(live, "Hi.")) == 200
+        live.process.send_signal(signal.SIGTERM)
+        assert live.process.wait(10) == 0
+
+
+def test_a_server_that_has_lingered_leaves(tmp_path: Path) -> None:
+    config = tmp_path / "moonbase.toml"
+    config.write_text("[server]\nlinger_s = 0.1\n")
+    with serving(tmp_path / "data", *SCRIPTED, "--config", str(config)) as live:
+        live.process.send_signal(signal.SIGTERM)
+        assert live.process.wait(10) == 0
 
 
 def test_others_on_the_machine_read_nothing_that_is_written(tmp_path: Path) -> None:

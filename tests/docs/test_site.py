@@ -15,7 +15,7 @@ from tests.docs.pages import ROOT, page
 
 SDK = "docs/reference/sdk.md"
 PYTHON = ROOT / ".venv-docs" / "bin" / "python"
-PARTS = ("docs", "src", "scripts", "zensical.toml", "tests/tools", "models/nano/README.md")
+PARTS = ("docs", "deploy", "src", "scripts", "zensical.toml", "tests/tools", "models/nano/README.md")
 
 
 def test_the_reference_has_every_public_name() -> None:

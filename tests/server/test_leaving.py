@@ -123,6 +123,18 @@ async def test_a_whole_answer_that_outlasts_the_drain_is_a_503(tmp_path: Path) -
     assert answer.json()["error"]["type"] == "server_unavailable"
 
 
+async def test_only_a_health_that_is_not_well_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Probes of containers and balancers come every few seconds."""
+    caplog.set_level(logging.INFO, "moonbase.access")
+    async with running(make_platform(tmp_path)) as server, client(server) as http:
+        assert (await http.get(f"{server.url}/health")).status_code == 200
+        assert caplog.messages == []
+        server.platform.drain.begin()
+        assert (await http.get(f"{server.url}/health")).status_code == 503
+    (line,) = caplog.messages
+    assert line.startswith("GET /health 503 ")
+
+
 async def test_health_says_when_the_server_leaves(tmp_path: Path) -> None:
     async with running(make_platform(tmp_path)) as server, client(server, None) as http:
         assert (await http.get(f"{server.url}/health")).json() == {"status": "ok"}

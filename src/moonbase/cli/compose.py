@@ -86,7 +86,7 @@ def compose(settings: Settings) -> Platform:
         data_dir=data_dir,
         max_body=settings.server.max_body_mb * 1024 * 1024,
         unread=settings.server.unread_s,
-        drain=Drain(settings.server.drain_s),
+        drain=Drain(settings.server.drain_s, linger=settings.server.linger_s),
         opening=(
             *(watch.start for watch in watches),
             *tools.connecting,

@@ -20,6 +20,7 @@ COMMANDS = {
     "tools": ("moonbase.cli.tools", "List tools, and call one."),
     "files": ("moonbase.cli.files", "Upload files to a server, and read them."),
     "batches": ("moonbase.cli.batches", "Have files of requests answered in the background."),
+    "health": ("moonbase.cli.health", "Ask a server whether it takes requests."),
     "usage": ("moonbase.cli.usage", "Show what each key has used, out of a server's books."),
     "doctor": ("moonbase.cli.doctor", "Find out what is wrong here, and what to do about it."),
     "pull": ("moonbase.cli.pull", "Fetch a GGUF model from a hub."),

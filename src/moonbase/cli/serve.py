@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import click
@@ -25,9 +27,16 @@ Examples:
 
 
 @click.command(epilog=_EPILOG)
-@click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
+@click.option("--host", envvar="MOONBASE_HOST", help="Address to listen on; also $MOONBASE_HOST.  [default: 127.0.0.1]")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port; 0 takes a free one.  [default: 8000]")
-@click.option("--api-key", "api_keys", multiple=True, metavar="KEY", help="A key that clients may use; repeatable.")
+@click.option(
+    "--api-key",
+    "api_keys",
+    multiple=True,
+    metavar="KEY",
+    envvar="MOONBASE_API_KEYS",
+    help="A key that clients may use; repeatable. Better in $MOONBASE_API_KEYS, with blanks between several.",
+)
 @click.option("--key-file", type=click.Path(dir_okay=False), help="A file with one key a line.")
 @click.option(
     "--metrics-key",
@@ -108,6 +117,12 @@ Examples:
 @click.option("--quiet", is_flag=True, help="No line for each request.")
 def command(config: Path | None, quiet: bool, **flags: Any) -> None:
     """Serve the platform's HTTP API on this machine."""
+    # The listener has its own while it serves. Until then, the first process of a container would not hear it at all.
+    signal.signal(signal.SIGTERM, _as_ctrl_c)
     from moonbase.cli.serving import serve
 
     serve(config, flags, quiet=quiet)
+
+
+def _as_ctrl_c(number: int, frame: FrameType | None) -> None:
+    signal.raise_signal(signal.SIGINT)

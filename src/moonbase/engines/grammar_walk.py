@@ -17,7 +17,7 @@ class ByteVocabulary:
     """A vocabulary of the 256 bytes, the end of the text, and `marks`; grammars name a mark by `mark_id`."""
 
     def __init__(self, marks: Sequence[str] = ()) -> None:
-        from llguidance import LLTokenizer, TokenizerWrapper  # belongs to the optional embedded engine
+        from llguidance import LLTokenizer, TokenizerWrapper  # of the extras llama and upstream
 
         self.marks = tuple(marks)
         self.tokenizer = LLTokenizer(TokenizerWrapper(_Bytes(self.marks)), n_vocab=257 + len(self.marks), slices=[])

@@ -29,9 +29,15 @@ def prepare_data_dir(path: Path) -> Path:
             probe.write(b"\0" * 65536)
             probe.flush()
             os.fsync(probe.fileno())
+    except PermissionError as error:
+        who = f" by user {os.geteuid()} of group {os.getegid()}" if os.name == "posix" else ""
+        raise SettingsError(
+            f"the data directory {path} cannot be written{who}: {error.strerror}. "
+            "Give it to that user, or choose another with --data-dir"
+        ) from error
     except OSError as error:
         raise SettingsError(
             f"the data directory {path} cannot be written: {error.strerror}. "
-            "Free some space or its permissions, or choose another with --data-dir"
+            "Free some space, or choose another with --data-dir"
         ) from error
     return path

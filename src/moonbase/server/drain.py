@@ -9,18 +9,24 @@ Cut = Callable[[], None]
 
 
 class Drain:
-    """`begin` starts the clock; when `seconds` have passed, every answer still watched is cut."""
+    """`announce` says that the server leaves; `linger` seconds later it takes no more requests. `begin` starts the
+    clock then; when `seconds` have passed, every answer still watched is cut."""
 
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
+    def __init__(self, seconds: float, *, linger: float = 0.0) -> None:
+        self.seconds, self.linger = seconds, linger
         self._cuts: set[Cut] = set()
+        self._begun = False
         self.draining = False
         self.expired = False
 
+    def announce(self) -> None:
+        self.draining = True
+
     def begin(self) -> None:
         """Call from the event loop's thread; a second call changes nothing."""
-        if not self.draining:
-            self.draining = True
+        self.draining = True
+        if not self._begun:
+            self._begun = True
             asyncio.get_running_loop().call_later(self.seconds, self._expire)
 
     def watch(self, cut: Cut) -> Cut:

@@ -16,6 +16,8 @@ logger = logging.getLogger("moonbase.access")
 
 _PLAIN = re.compile(r"[!-\[\]-~]{0,120}\Z")
 """What can stand in the log as it is: printable ASCII without blanks and backslashes."""
+_PROBE = ("/health", 200)
+"""Asked every few seconds by whoever looks after the server; only what is not well is worth a line."""
 
 
 @dataclass(slots=True)
@@ -65,7 +67,7 @@ class Entry:
         return named
 
     def write(self) -> None:
-        if not logger.isEnabledFor(logging.INFO):
+        if not logger.isEnabledFor(logging.INFO) or (self.path, self.status) == _PROBE:
             return
         milliseconds = (time.perf_counter() - self.began) * 1000
         parts = [f"{self.method} {_printable(self.path)} {self.status} {milliseconds:.1f}ms"]

@@ -62,8 +62,8 @@ def run(serving: Coroutine[Any, Any, None]) -> None:
 
 
 class Listener(uvicorn.Server):
-    """Serves `app` on a bound socket. `ready` is set once it takes requests; SIGINT and SIGTERM begin the drain.
-    `protocol` makes what reads a connection."""
+    """Serves `app` on a bound socket. `ready` is set once it takes requests. SIGINT and SIGTERM begin the drain, the
+    latter when the server has lingered; a second signal ends that. `protocol` makes what reads a connection."""
 
     def __init__(self, app: App, *, protocol: Callable[..., Protocol] = Protocol) -> None:
         self._app = app
@@ -94,8 +94,14 @@ class Listener(uvicorn.Server):
         # Not uvicorn's, which raises the signal again once nothing is served any more, before the app has closed:
         # SIGTERM would end the process there, with the books of the last moment unwritten.
         self.force_exit = self.force_exit or (self.should_exit and sig == signal.SIGINT)
-        self.should_exit = True
-        if self._loop is not None:
+        drain = self._app.platform.drain
+        if self._loop is None:
+            self.should_exit = True
+        elif drain.linger and sig == signal.SIGTERM and not drain.draining:
+            drain.announce()
+            self._loop.call_soon_threadsafe(self._loop.call_later, drain.linger, self.leave)
+        else:
+            self.should_exit = True
             self._loop.call_soon_threadsafe(self.leave)
 
     def leave(self) -> None:

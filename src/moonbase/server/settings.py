@@ -31,8 +31,9 @@ hosted API's 400), always the 400, or take it as empty."""
 
 
 class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`[server]`. `max_body_mb` bounds a request's body; `drain_s` is how long Ctrl-C waits for streams; `unread_s` is
-    for how many seconds a client may take nothing of its answer; `k3_logprobs` serves `logprobs` also for the cards
+    """`[server]`. `max_body_mb` bounds a request's body; `drain_s` is how long Ctrl-C waits for streams; `linger_s`
+    is how long a server still takes requests after SIGTERM, while its health tells balancers that it leaves; `unread_s`
+    is for how many seconds a client may take nothing of its answer; `k3_logprobs` serves `logprobs` also for the cards
     whose hosted model refuses them; `credit_usd` is the voucher that each key begins with, in US dollars; `reask`
     is how often an answer that breaks its schema is asked for again, from engines that do not hold it to the schema
     themselves; `database_url` names the PostgreSQL database through which servers share reasoning, balances and
@@ -48,6 +49,7 @@ class ServerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     database_url: str | None = None
     max_body_mb: int = 100
     drain_s: float = 4.0
+    linger_s: Annotated[float, msgspec.Meta(ge=0)] = 0.0
     unread_s: Annotated[float, msgspec.Meta(gt=0)] = 300.0
     missing_reasoning: MissingReasoning = "restore"
     schema_level: Level = "strict"
@@ -260,7 +262,7 @@ def check_binding(host: str, *, has_keys: bool) -> None:
     if not has_keys and not is_loopback(host):
         raise SettingsError(
             f"refusing to listen on {host} without an API key: anyone who can reach this machine could use it. "
-            "Set --api-key or --key-file, or listen on 127.0.0.1"
+            "Set MOONBASE_API_KEYS, --api-key or --key-file, or listen on 127.0.0.1"
         )
 
 

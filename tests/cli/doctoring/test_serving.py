@@ -13,6 +13,7 @@ from moonbase.cli.doctoring.check import Scene
 from moonbase.cli.doctoring.examine import Result, examine
 from moonbase.cli.doctoring.serving import CHECKS, holder_of, keys, port, reached
 from moonbase.cli.doctoring.upstreams import checks_of, network
+from moonbase.cli.doctoring.visit import as_served
 from moonbase.cli.where import Where
 from moonbase.server.settings import EngineSettings, ServerSettings, Settings, ToolsSettings
 from moonbase.tools.mcp.server import McpServer
@@ -28,6 +29,13 @@ def test_keys_are_never_shown() -> None:
     odd = keys({"MOONSHOT_API_KEY": f"'{SECRET}'"})
     assert odd.outcome == "warn"
     assert SECRET not in odd.detail + odd.todo
+
+
+def test_what_serve_takes_from_the_environment_is_looked_at() -> None:
+    file = Settings(server=ServerSettings(host="10.0.0.5", api_keys=("sk-file",)))
+    assert as_served(file, {"MOONBASE_HOST": "", "MOONBASE_API_KEYS": ""}) == file
+    seen = as_served(file, {"MOONBASE_HOST": "::", "MOONBASE_API_KEYS": f"{SECRET} {KEY}"}).server
+    assert (seen.host, seen.api_keys) == ("::", (SECRET, KEY))
 
 
 async def test_a_free_port_and_one_that_somebody_holds() -> None:

@@ -23,7 +23,7 @@ from moonbase.server.settings import check_binding, with_default_engine
 from moonbase.tools.loading import load_formulas
 from moonbase.tools.mcp.server import check_server
 
-KEYS = ("MOONSHOT_API_KEY", "MOONBASE_UPSTREAM_KEY", "HF_TOKEN")
+KEYS = ("MOONSHOT_API_KEY", "MOONBASE_API_KEYS", "MOONBASE_UPSTREAM_KEY", "HF_TOKEN")
 
 
 def _configuration(scene: Scene) -> Finding:

@@ -7,11 +7,12 @@ import logging
 import os
 import shutil
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import click
+from msgspec.structs import replace
 
 from moonbase.cli.doctoring.check import Check, Scene
 from moonbase.cli.doctoring.examine import Result, examine
@@ -68,6 +69,7 @@ def scene_of(
         settings = load_settings(config) if config else settings
     except SettingsError as error:
         trouble = str(error)
+    settings = as_served(settings, os.environ)
     try:
         where = read_where(base_url, key)
     except click.UsageError as error:
@@ -85,6 +87,14 @@ def scene_of(
         deep=deep,
         network=network,
     )
+
+
+def as_served(settings: Settings, environ: Mapping[str, str]) -> Settings:
+    """`settings` with what `moonbase serve` takes from the environment."""
+    server = settings.server
+    keys = tuple(environ.get("MOONBASE_API_KEYS", "").split())
+    host = environ.get("MOONBASE_HOST")
+    return replace(settings, server=replace(server, host=host or server.host, api_keys=keys or server.api_keys))
 
 
 async def _told(scene: Scene, checks: Sequence[Check], seconds: float | None, *, quiet: bool) -> list[Result]:

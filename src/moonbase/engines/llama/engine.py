@@ -100,7 +100,10 @@ class LlamaEngine(Watched):
         """Load the model; raises `SettingsError` where the file, the settings or the machine do not allow it."""
         for needed in ("xllamacpp", "llguidance"):
             if importlib.util.find_spec(needed) is None:
-                raise SettingsError(f"The embedded engine needs {needed}: pip install 'moonbase[llama]'")
+                raise SettingsError(
+                    f"The embedded engine needs {needed}: pip install 'moonbase[llama]'; or serve another engine with "
+                    "--upstream URL"
+                )
         self._settings.check()
         self._model = await asyncio.to_thread(read_model, self._settings.model)
         self._load = load_order(self._settings, self._model)

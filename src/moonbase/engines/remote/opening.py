@@ -40,7 +40,7 @@ def open_remote(client: Client, tokenizer: Path, settings: RemoteSettings) -> Re
     `tokenizer`. Raises `SettingsError`."""
     settings.check()
     if settings.constrains and importlib.util.find_spec("llguidance") is None:
-        raise SettingsError("constrains needs the llguidance package: pip install 'moonbase[llama]'")
+        raise SettingsError("constrains needs the llguidance package: pip install 'moonbase[upstream]'")
     return RemoteEngine(RemoteTextEngine(settings, client, read_vocabulary(tokenizer)))
 
 
