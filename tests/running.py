@@ -135,5 +135,5 @@ async def running(platform: Platform) -> AsyncGenerator[Running]:
         yield Running(url, platform, listener)
     finally:
         ready.cancel()
-        listener.should_exit = True
+        listener.end()
         await serving

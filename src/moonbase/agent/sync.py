@@ -32,12 +32,15 @@ def _in_a_thread(start: Callable[[], Coroutine[Any, Any, T]]) -> T:
     outcome: list[T] = []
     errors: list[BaseException] = []
     stops: list[Callable[[], object]] = []
+    stopped = threading.Event()
     context = contextvars.copy_context()
 
     async def stoppable() -> T:
         task = asyncio.ensure_future(start())
         loop = asyncio.get_running_loop()
         stops.append(lambda: loop.call_soon_threadsafe(task.cancel))
+        if stopped.is_set():  # before there was anything to stop
+            task.cancel()
         return await task
 
     def work() -> None:
@@ -47,17 +50,19 @@ def _in_a_thread(start: Callable[[], Coroutine[Any, Any, T]]) -> T:
             errors.append(error)
 
     def stop() -> None:
+        stopped.set()
         for each in stops:
             each()
 
     thread = threading.Thread(target=work, name="moonbase-agent", daemon=True)
-    thread.start()
     try:
         with _cancelled_by_signals(stop):
+            thread.start()
             thread.join()
     except BaseException:  # Ctrl-C
         stop()
-        thread.join()
+        if thread.ident is not None:  # it has begun
+            thread.join()
         raise
     if errors:
         raise errors[0]
