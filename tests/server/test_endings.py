@@ -55,7 +55,7 @@ async def exercise_all(server: Running, rows: list[Collected], way: Way, budgets
 async def test_forms_are_kept_within_small_budgets(kind: str, tmp_path: Path) -> None:
     async with serving(kind, tmp_path) as server:
         for index, way in enumerate(WAYS):
-            rows = list(collected()[index::80])
+            rows = list(collected()[index::160])
             assert await exercise_all(server, rows, way, [0, 9]) > len(rows)
 
 

@@ -174,6 +174,7 @@ def test_its_fixtures_tell_what_they_are(tester: pytest.Pytester) -> None:
     assert "moonbase_server" in shown and "that knows of nothing that happened before this test" in shown
 
 
+@pytest.mark.slow
 def test_workers_of_xdist_have_servers_of_their_own(tester: pytest.Pytester) -> None:
     pytest.importorskip("xdist")
     tester.makepyfile("""

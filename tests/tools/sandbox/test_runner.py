@@ -84,13 +84,9 @@ async def check_nothing_leaks(count: int) -> None:
         assert folders() <= kept
 
 
-async def test_100_programs_at_once_leave_no_process_descriptor_or_folder() -> None:
-    await check_nothing_leaks(100)
-
-
-@SLOW
-async def test_1000_programs_at_once_leave_no_process_descriptor_or_folder() -> None:
-    await check_nothing_leaks(1000)
+@pytest.mark.parametrize("count", [30, pytest.param(100, marks=SLOW), pytest.param(1000, marks=SLOW)])
+async def test_programs_at_once_leave_no_process_descriptor_or_folder(count: int) -> None:
+    await check_nothing_leaks(count)
 
 
 async def test_no_more_than_so_many_run_at_once(sandbox: SandboxRunner) -> None:
