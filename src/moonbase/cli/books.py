@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 
@@ -51,28 +51,24 @@ def show_usage(
         usages = read_usage((Path(folder).expanduser() if folder else default_data_dir()) / "ledger.db")
     file = key_file or server.key_file
     names = read_key_names(Path(file)) if file else {}
-    lines = [_line(usage, names) for usage in usages]
     if as_json:
-        encoded = msgspec.json.Encoder(decimal_format="number").encode(lines)
+        encoded = msgspec.json.Encoder(decimal_format="number").encode([_line(usage, names) for usage in usages])
         click.echo(safe_json(msgspec.json.format(encoded, indent=2).decode()))
         return
-    click.echo("\n".join(table(lines, open_screen(sys.stdout, os.environ))))
+    click.echo("\n".join(table(usages, names, open_screen(sys.stdout, os.environ))))
 
 
-def table(lines: Sequence[Line], screen: Screen) -> list[str]:
+def table(usages: Sequence[Usage], names: Mapping[str, str], screen: Screen) -> list[str]:
     """A line for each key and model, and one of sums."""
-    if not lines:
+    if not usages:
         return ["nothing has been used yet"]
-    rows = sorted(lines, key=lambda line: (line.name is None, line.name or line.key, line.model))
-    numbers = [_numbers(line) for line in rows]
-    total = [sum(each) for each in zip(*numbers, strict=True)]
-    costs = [line.cost_usd for line in rows]
-    shown = [
-        (line.name or line.key, line.model, *(f"{number:,}" for number in each), f"{line.cost_usd:,.6f}")
-        for line, each in zip(rows, numbers, strict=True)
-    ]
-    sums = ("all", "", *(f"{number:,}" for number in total), f"{sum(costs, Decimal()):,.6f}")
-    return table_of([_HEAD, *shown, sums], screen)
+    shown = [(names.get(usage.owner), usage) for usage in usages]
+    shown.sort(key=lambda each: (each[0] is None, each[0] or each[1].owner, each[1].model))
+    total = Used()
+    for usage in usages:
+        total.add(usage.used)
+    rows = [(name or usage.owner, usage.model, *_amounts(usage.used)) for name, usage in shown]
+    return table_of([_HEAD, *rows, ("all", "", *_amounts(total))], screen)
 
 
 def _line(usage: Usage, names: Mapping[str, str]) -> Line:
@@ -90,5 +86,8 @@ def _line(usage: Usage, names: Mapping[str, str]) -> Line:
     )
 
 
-def _numbers(line: Line) -> tuple[int, ...]:
-    return line.requests, line.prompt_tokens, line.cached_tokens, line.completion_tokens, line.reasoning_tokens
+def _amounts(used: Used) -> Iterator[str]:
+    """In the order of `_HEAD`."""
+    *numbers, cost = used.sums()
+    yield from (f"{number:,}" for number in numbers)
+    yield f"{Decimal(cost) / DOLLAR:,.6f}"

@@ -124,12 +124,8 @@ class Ending:
 
     async def complete(self) -> bool:
         """Whether what has been let out is a whole answer, and not free text that was cut off."""
-        if self._following is None and not self._lost:
-            await self._open()
-        following = self._following
-        return (
-            following is not None and following.ends(following.here, ()) and not following.in_free_text(following.here)
-        )
+        in_form, following = await self._in_form(), self._following
+        return in_form and following is not None and following.ends(following.here, ())
 
     async def _open(self) -> None:
         """Begin to follow, from what is kept."""
